@@ -1,0 +1,1 @@
+"""The backend: fills run here, outside Nuke."""

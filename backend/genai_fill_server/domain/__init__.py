@@ -1,0 +1,1 @@
+"""Pure rules in numpy: windows, mattes, composites, job states."""

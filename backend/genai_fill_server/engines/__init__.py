@@ -1,0 +1,1 @@
+"""The engines; the only importer of torch, diffusers, OpenCV and numba."""

@@ -1,0 +1,1 @@
+"""EXR files and colour; the only importer of OpenImageIO and PyOpenColorIO."""

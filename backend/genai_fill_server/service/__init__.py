@@ -1,0 +1,1 @@
+"""The verbs: run a fill, cancel, resume; and the ports they need."""

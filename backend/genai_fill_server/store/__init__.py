@@ -1,0 +1,1 @@
+"""The job database and the audit log."""

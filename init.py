@@ -1,0 +1,1 @@
+"""Nuke runs this in every session: make GenAI Fill findable."""

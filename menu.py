@@ -1,0 +1,1 @@
+"""Nuke runs this in GUI sessions: the menu."""

@@ -1,0 +1,1 @@
+"""GenAI Fill inside Nuke: standard library, PySide6 and nuke, nothing else."""

@@ -1,0 +1,1 @@
+"""What the artist can do, one verb a module."""

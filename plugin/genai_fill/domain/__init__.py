@@ -1,0 +1,1 @@
+"""Pure rules of the node: ranges, takes, versions, output paths."""

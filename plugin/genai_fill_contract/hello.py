@@ -1,0 +1,34 @@
+"""What the two sides say first, and the lists the backend answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genai_fill_contract.engine import EngineDescription
+from genai_fill_contract.job import Job
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The backend's first answer: who it is and which contract it speaks."""
+
+    contract_version: str
+    product_version: str
+    server_id: str
+    pid: int
+    allowed_roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineList:
+    """Every engine the backend has, the unavailable ones included."""
+
+    engines: tuple[EngineDescription, ...]
+    default_engine_id: str
+
+
+@dataclass(frozen=True)
+class JobList:
+    """Jobs, newest first."""
+
+    jobs: tuple[Job, ...]
