@@ -14,6 +14,8 @@ export KMP_BLOCKTIME := 0
 export HF_HUB_OFFLINE := 1
 export TRANSFORMERS_OFFLINE := 1
 export QT_QPA_PLATFORM ?= offscreen
+# The docs theme advertises its successor on every build otherwise.
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: demo test lint types imports unit docs format bench clean help
 

@@ -1,0 +1,21 @@
+"""The engine that the documentation shows must be a real one."""
+
+import re
+from pathlib import Path
+
+from tests.compliance.engines.suite import EngineCompliance
+
+PAGE = Path(__file__).parents[3] / "docs" / "engines" / "adding.md"
+
+
+def engine_of_the_page():
+    source = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    namespace = {}
+    exec(compile(source, str(PAGE), "exec"), namespace)
+    (engine,) = namespace["create"]({})
+    return engine
+
+
+class TestGreyOfTheDocs(EngineCompliance):
+    def make_engine(self):
+        return engine_of_the_page()
