@@ -57,7 +57,7 @@ unit: $(STAMP_ALL)
 	$(BIN)/python -m pytest
 
 docs: $(STAMP_ALL)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 format: $(STAMP_ALL)
 	$(BIN)/ruff check --fix .

@@ -58,12 +58,14 @@ class EngineCompliance:
     frame_count = 5
     options: dict[str, object] = {}  # noqa: RUF012 - overridden, never changed
 
-    def make_engine(self) -> Engine:
+    @classmethod
+    def make_engine(cls) -> Engine:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def engine(self):
-        engine = self.make_engine()
+    @classmethod
+    def engine(cls):
+        engine = cls.make_engine()
         engine.prepare(RecordingWatch())
         yield engine
         engine.release()

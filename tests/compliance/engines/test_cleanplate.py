@@ -3,6 +3,7 @@ from tests.compliance.engines.suite import EngineCompliance
 
 
 class TestCleanplate(EngineCompliance):
-    def make_engine(self):
+    @classmethod
+    def make_engine(cls):
         (engine,) = create({})
         return engine

@@ -17,5 +17,6 @@ def engine_of_the_page():
 
 
 class TestGreyOfTheDocs(EngineCompliance):
-    def make_engine(self):
+    @classmethod
+    def make_engine(cls):
         return engine_of_the_page()
