@@ -1,0 +1,136 @@
+"""The takes that a node knows: what is on disk, and what was asked to get it.
+
+The list lives on the node as JSON, so it is saved with the script and travels with a copy
+of the node. Pixels are never in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from genai_fill_contract import codec
+from genai_fill_contract.errors import MalformedMessage
+from genai_fill_contract.fill import FillRequest, OptionValue
+from genai_fill_contract.job import Job
+from genai_fill_contract.take import Take
+
+NO_TAKE = "none"
+"""The entry of the ``take`` knob that shows the plate."""
+
+
+@dataclass(frozen=True)
+class KnownTake:
+    """A take and the settings that made it.
+
+    ``number`` tells takes of one node apart. It is the version on disk unless the node wrote
+    to two places and the version is taken.
+    """
+
+    number: int
+    take: Take
+    engine_id: str
+    prompt: str = ""
+    negative_prompt: str = ""
+    engine_options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How the take is called on the node: ``v003``, or ``v003 #7`` for a second v003."""
+        version = f"v{self.take.version:03d}"
+        return version if self.number == self.take.version else f"{version} #{self.number}"
+
+
+@dataclass(frozen=True)
+class TakeList:
+    """The takes of a node, oldest first. Every change is a new list."""
+
+    takes: tuple[KnownTake, ...] = ()
+
+    def get(self, number: int) -> KnownTake | None:
+        """Return the take of that number, or None."""
+        return next((known for known in self.takes if known.number == number), None)
+
+    def by_label(self, label: str) -> KnownTake | None:
+        """Return the take that the ``take`` knob calls ``label``, or None."""
+        return next((known for known in self.takes if known.label == label), None)
+
+    def of_job(self, job_id: str) -> tuple[KnownTake, ...]:
+        """Return the takes of one job, in the order of their index."""
+        found = [known for known in self.takes if known.take.job_id == job_id]
+        return tuple(sorted(found, key=lambda known: known.take.index))
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the entries of the ``take`` knob."""
+        return (NO_TAKE, *(known.label for known in self.takes))
+
+    def with_job(self, job: Job) -> TakeList:
+        """Return the list with a job's takes added, or brought up to date."""
+        takes = self
+        for take in job.takes:
+            takes = takes.with_take(take, job.request)
+        return takes
+
+    def with_take(self, take: Take, request: FillRequest) -> TakeList:
+        """Return the list with one take added, or brought up to date."""
+        for position, known in enumerate(self.takes):
+            if (known.take.job_id, known.take.index) == (take.job_id, take.index):
+                updated = replace(known, take=take)
+                return TakeList((*self.takes[:position], updated, *self.takes[position + 1 :]))
+        used = {known.number for known in self.takes}
+        number = take.version if take.version not in used else max(used) + 1
+        return TakeList(
+            (
+                *self.takes,
+                KnownTake(
+                    number=number,
+                    take=take,
+                    engine_id=request.engine_id,
+                    prompt=request.prompt,
+                    negative_prompt=request.negative_prompt,
+                    engine_options=dict(request.engine_options),
+                ),
+            )
+        )
+
+    def with_frames(self, job_id: str, index: int, frames: Iterable[int]) -> TakeList:
+        """Return the list with more frames of one take done."""
+        more = set(frames)
+        return TakeList(
+            tuple(
+                replace(known, take=_with_frames(known.take, more))
+                if (known.take.job_id, known.take.index) == (job_id, index)
+                else known
+                for known in self.takes
+            )
+        )
+
+    def without(self, number: int) -> TakeList:
+        """Return the list without a take. Its files stay on disk."""
+        return TakeList(tuple(known for known in self.takes if known.number != number))
+
+
+def _with_frames(take: Take, more: set[int]) -> Take:
+    done = more.union(take.frames_done)
+    return replace(take, frames_done=tuple(frame for frame in take.frame_range if frame in done))
+
+
+def encode_takes(takes: TakeList) -> str:
+    """Return the text of the ``take_list`` knob."""
+    return codec.dumps(takes) if takes.takes else ""
+
+
+def decode_takes(text: str) -> TakeList:
+    """Return the list in the text of a ``take_list`` knob; empty text is an empty list.
+
+    Fields of a later release are ignored. Raises `MalformedMessage` when it is damaged.
+    """
+    if not text.strip():
+        return TakeList()
+    try:
+        return codec.loads(TakeList, text, unknown="ignore")
+    except MalformedMessage as error:
+        raise MalformedMessage(
+            f"The node's list of takes is damaged: {error.message}",
+            hint="The takes are still on disk. Use an older script, or delete the node.",
+        ) from error
