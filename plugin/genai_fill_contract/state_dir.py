@@ -1,6 +1,6 @@
-"""Where the backend keeps its state, and where the plug-in looks for it: one rule, both sides.
+"""Where the state and the settings of a user are: one rule, both sides.
 
-The folder holds the job database, the token, ``endpoint.json`` and the logs. Pure: callers
+The state folder holds the job database, the token, ``endpoint.json`` and the logs. Pure: callers
 hand in the environment, the platform's name and the home folder.
 """
 
@@ -31,3 +31,16 @@ def default_state_dir(environment: Mapping[str, str], platform: str, home: str) 
     if not posixpath.isabs(base):
         base = posixpath.join(home, ".local", "state")
     return posixpath.join(base, "genai-fill")
+
+
+def default_user_config(environment: Mapping[str, str], platform: str, home: str) -> str:
+    """Return the path of the user's settings file when no variable names another."""
+    if platform == "win32":
+        base = environment.get("APPDATA") or ntpath.join(home, "AppData", "Roaming")
+        return ntpath.join(base, "GenAI Fill", "config.toml")
+    if platform == "darwin":
+        return posixpath.join(home, "Library", "Application Support", "GenAI Fill", "config.toml")
+    base = environment.get("XDG_CONFIG_HOME", "")
+    if not posixpath.isabs(base):
+        base = posixpath.join(home, ".config")
+    return posixpath.join(base, "genai-fill", "config.toml")

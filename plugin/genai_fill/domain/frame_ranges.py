@@ -40,7 +40,8 @@ def resolve_range(
         )
     else:
         wanted = FrameRange(first, last)
-    if wanted.first < plate.first or wanted.last > plate.last:
+    is_still = len(plate) == 1  # Nuke holds a still over every frame, so any frame has it
+    if not is_still and (wanted.first < plate.first or wanted.last > plate.last):
         raise RangeMismatch(
             f"The plate has frames {plate}, but frames {wanted} were asked for.",
             hint="Choose frames inside the plate's range.",

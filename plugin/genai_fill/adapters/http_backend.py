@@ -1,0 +1,181 @@
+"""The backend over HTTP: `genai_fill.app.ports.Backend` with the standard library.
+
+No proxies, no redirects, no cookies; every answer has an upper size.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.parse
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TypeVar
+
+from genai_fill.adapters.http_errors import answer_error, transport_error
+from genai_fill.adapters.sse import SseFeed
+from genai_fill_contract import CONTRACT_VERSION, codec
+from genai_fill_contract.errors import BackendUnreachable, ConfigError, MalformedMessage
+from genai_fill_contract.fill import FillRequest
+from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.job import Job
+from genai_fill_contract.version import require_same_major
+
+T = TypeVar("T")
+
+CONTRACT_HEADER = "GenAI-Fill-Contract"
+MAX_PICTURE_BYTES = 8 * 1024 * 1024
+KEEPALIVE_PATIENCE_S = 30.0
+"""How long a silent event stream counts as alive: three of the backend's keep-alives."""
+
+
+class HttpBackend:
+    """A client of one backend. Opens a connection a call, so any thread may use it."""
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 10.0) -> None:
+        """Raises `ConfigError` when ``url`` is not an http or https address."""
+        parts = urllib.parse.urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise ConfigError(
+                f"The backend's address {url!r} is not one.",
+                hint="Set backend.url to something like http://127.0.0.1:8791, or leave it empty.",
+            )
+        self._url = url.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = port
+        self._base = parts.path.rstrip("/")
+        self._token = token
+        self._timeout_s = timeout_s
+
+    def hello(self) -> Hello:
+        """Return who answers; raises `VersionMismatch` for another major version."""
+        hello = self._get("/v1/hello", Hello)
+        require_same_major(hello.contract_version, who="the backend")
+        return hello
+
+    def engines(self) -> EngineList:
+        """Return every engine of the backend."""
+        return self._get("/v1/engines", EngineList)
+
+    def submit(self, request: FillRequest, *, key: str) -> Job:
+        """Post a fill; the same ``key`` twice makes one job."""
+        body = codec.dumps(request).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        return self._decode(Job, self._call("POST", "/v1/jobs", body=body, headers=headers))
+
+    def job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return self._get(f"/v1/jobs/{_quoted(job_id)}", Job)
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for a job to be cancelled."""
+        return self._decode(Job, self._call("POST", f"/v1/jobs/{_quoted(job_id)}/cancel", body=b""))
+
+    def events(self, job_id: str, *, after: int) -> SseFeed:
+        """Follow a job's events later than the id ``after``."""
+        connection = self._connect(KEEPALIVE_PATIENCE_S)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise transport_error(error, self._url) from error
+        sock = connection.sock
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        path = f"/v1/jobs/{_quoted(job_id)}/events?after={after}"
+        response = self._ask(connection, "GET", path, None, headers)
+        kind = response.headers.get_content_type()
+        if kind != "text/event-stream":
+            connection.close()
+            raise MalformedMessage(
+                f"The backend answered {kind} where events were asked for.",
+                hint="Install the same GenAI Fill release for the plug-in and the backend.",
+            )
+        return SseFeed(connection, sock, response, self._url)
+
+    def thumbnail(self, job_id: str, index: int, *, frame: int, width: int) -> bytes:
+        """Return a PNG of one frame of a take."""
+        path = f"/v1/jobs/{_quoted(job_id)}/takes/{index}/thumbnail.png"
+        return self._call("GET", f"{path}?frame={frame}&width={width}", max_bytes=MAX_PICTURE_BYTES)
+
+    def _get(self, path: str, cls: type[T]) -> T:
+        return self._decode(cls, self._call("GET", path))
+
+    def _decode(self, cls: type[T], body: bytes) -> T:
+        return codec.loads(cls, body, unknown="ignore")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = codec.MAX_MESSAGE_BYTES,
+    ) -> bytes:
+        connection = self._connect(self._timeout_s)
+        try:
+            response = self._ask(connection, method, path, body, headers or {})
+            return self._read(response, max_bytes)
+        finally:
+            connection.close()
+
+    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=timeout_s)
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        """Send a request and return the answer's head; raises unless it is a success."""
+        everything = {
+            "Authorization": f"Bearer {self._token}",
+            CONTRACT_HEADER: CONTRACT_VERSION,
+            "Accept": "application/json",
+            **headers,
+        }
+        try:
+            connection.request(method, self._base + path, body=body, headers=everything)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise transport_error(error, self._url) from error
+        except (UnicodeError, ValueError) as error:
+            connection.close()
+            raise BackendUnreachable(
+                f"The backend at {self._url} cannot be asked: its address or token has a "
+                "character that HTTP does not carry.",
+                hint="Look at backend.url and at the token file in the state folder.",
+            ) from error
+        if response.status >= 300:
+            detail = b""
+            with suppress(OSError, http.client.HTTPException):
+                detail = response.read(codec.MAX_MESSAGE_BYTES)
+            connection.close()
+            raise answer_error(response.status, detail, self._url)
+        if theirs := response.headers.get(CONTRACT_HEADER):
+            require_same_major(theirs, who="the backend")
+        return response
+
+    def _read(self, response: http.client.HTTPResponse, max_bytes: int) -> bytes:
+        try:
+            body = response.read(max_bytes + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise transport_error(error, self._url) from error
+        if len(body) > max_bytes:
+            raise MalformedMessage(
+                f"The backend at {self._url} answered more than {max_bytes} bytes.",
+                hint="See whether the address belongs to a GenAI Fill backend.",
+            )
+        return body
+
+
+def _quoted(part: str) -> str:
+    return urllib.parse.quote(part, safe="")

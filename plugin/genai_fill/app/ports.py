@@ -1,0 +1,245 @@
+"""What the application needs of the world: Nuke, the backend, threads, time, files.
+
+Nodes are named by their ``fill_uuid``, never by a Nuke object: names change, objects die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from genai_fill.app.panel_state import FillForm
+from genai_fill.domain.takes import KnownTake, TakeList
+from genai_fill_contract.engine import EngineDescription
+from genai_fill_contract.fill import FillRequest
+from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.job import Job, JobEvent
+from genai_fill_contract.plate import ColourSettings, FrameRange
+from genai_fill_contract.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """A GenAI Fill node as its knobs have it.
+
+    ``name`` is the full name, dotted inside groups. ``job_id`` is empty unless a job of the
+    node has not come to its end yet. ``chosen`` is the number of the take shown.
+    """
+
+    uuid: str
+    name: str
+    form: FillForm
+    takes: TakeList = field(default_factory=TakeList)
+    chosen: int | None = None
+    job_id: str = ""
+    matte_invert: bool = False
+    output_directory: str = ""
+    output_name: str = ""
+
+
+@dataclass(frozen=True)
+class ScriptState:
+    """The script around the node. ``path`` is empty when it was never saved."""
+
+    path: str
+    current_frame: int
+    colour: ColourSettings
+    view: str = "main"
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A sequence on disk that can be passed on as it is. ``channel`` is for mattes."""
+
+    path_pattern: str
+    frame_range: FrameRange
+    channel: str = ""
+
+
+@dataclass(frozen=True)
+class NodeInputs:
+    """What is connected to a node.
+
+    ``plate_range`` is None when no plate is connected. ``plate`` and ``matte`` are given
+    when the input is just a Read whose files hold the working space already.
+    """
+
+    plate_range: FrameRange | None
+    matte_connected: bool
+    plate: Footage | None = None
+    matte: Footage | None = None
+
+
+class Host(Protocol):
+    """Nuke. Everything but `run_on_main` and `post_to_main` is for the main thread only.
+
+    Methods that take a node's uuid raise `NodeGone` when it was deleted, and `NukeFailed`
+    when Nuke raised.
+    """
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is a GUI with an event loop."""
+
+    def run_on_main(self, call: Callable[[], T]) -> T:
+        """Run ``call`` on the main thread and return or raise what it does."""
+
+    def post_to_main(self, call: Callable[[], None]) -> None:
+        """Have ``call`` run on the main thread soon; do not wait."""
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the uuids of every GenAI Fill node of the script."""
+
+    def selected(self) -> str | None:
+        """Return the uuid of the selected GenAI Fill node, or None."""
+
+    def create_node(self) -> str:
+        """Create a node as the menu does and return its uuid."""
+
+    def node(self, uuid: str) -> NodeState:
+        """Return what the node's knobs say."""
+
+    def script(self) -> ScriptState:
+        """Return the script's state."""
+
+    def inputs(self, uuid: str) -> NodeInputs:
+        """Return what is connected to the node."""
+
+    def edit(self, uuid: str, changes: Mapping[str, object]) -> None:
+        """Set fields of `FillForm` on the knobs, as one undo step."""
+
+    def remember(self, uuid: str, takes: TakeList) -> None:
+        """Keep the list of takes on the node; no undo step."""
+
+    def set_job(self, uuid: str, job_id: str) -> None:
+        """Keep the id of the job under way on the node, or forget it; no undo step."""
+
+    def show_take(self, uuid: str, take: KnownTake | None, *, undoable: bool) -> None:
+        """Show a take in the node's output, or the plate."""
+
+    def reload_take(self, uuid: str) -> None:
+        """Make Nuke look again at the frames of the take shown."""
+
+    def say(self, uuid: str, text: str, *, is_error: bool = False) -> None:
+        """Show one status text on the node."""
+
+    def offer_engines(self, uuid: str, engines: tuple[EngineDescription, ...]) -> None:
+        """Put the engines into the node's own chooser."""
+
+    def spool_plate(self, uuid: str, path_pattern: str, frame: int) -> None:
+        """Render one frame of the plate to EXR: working space as it is, full bbox."""
+
+    def spool_matte(self, uuid: str, path_pattern: str, frame: int) -> None:
+        """Render one frame of the matte to the alpha channel of an EXR."""
+
+
+class EventFeed(Protocol):
+    """A job's events as they come. Iterating blocks; None is a sign of life."""
+
+    def __iter__(self) -> Iterator[JobEvent | None]:
+        """Yield events until the backend ends the stream."""
+
+    def close(self) -> None:
+        """End the feed, from any thread."""
+
+
+class Backend(Protocol):
+    """The backend's API. Any thread; every call raises `GenAIFillError`."""
+
+    def hello(self) -> Hello:
+        """Return who it is; raises `VersionMismatch` for another major version."""
+
+    def engines(self) -> EngineList:
+        """Return its engines."""
+
+    def submit(self, request: FillRequest, *, key: str) -> Job:
+        """Post a fill. The same ``key`` twice makes one job."""
+
+    def job(self, job_id: str) -> Job:
+        """Return a job; raises `JobNotFound`."""
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for a job to be cancelled."""
+
+    def events(self, job_id: str, *, after: int) -> EventFeed:
+        """Follow a job's events later than the id ``after``."""
+
+    def thumbnail(self, job_id: str, index: int, *, frame: int, width: int) -> bytes:
+        """Return a PNG of one frame of a take."""
+
+
+class BackendFinder(Protocol):
+    """Knows where the backend would be."""
+
+    def find(self) -> Backend:
+        """Return a client for it, without asking whether it answers.
+
+        Raises `BackendUnreachable` when no address or no token is known.
+        """
+
+
+class BackendProcess(Protocol):
+    """Starts the backend on this machine."""
+
+    def start(self) -> None:
+        """Start it without waiting; raises `BackendStartFailed`."""
+
+    def failure(self) -> str | None:
+        """Return why it ended, when it did; None while it runs."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class TaskRunner(Protocol):
+    """Threads."""
+
+    def start(self, name: str, call: Callable[[], None]) -> None:
+        """Run ``call`` on a thread of its own that does not keep Nuke from quitting."""
+
+
+class SpoolFolders(Protocol):
+    """Folders where plates wait."""
+
+    def create(self, parent: str, name: str) -> str:
+        """Make a new folder of ours under ``parent`` and return its path."""
+
+    def discard(self, folder: str) -> None:
+        """Delete what we put into a spool folder, and the folder if that leaves it empty.
+
+        Does nothing to a folder that is not one of ours.
+        """
+
+
+class FileBrowser(Protocol):
+    """The system's file browser."""
+
+    def reveal(self, path: str) -> None:
+        """Show a folder; raises `InputError` when it is gone."""
+
+
+class SettingsSource(Protocol):
+    """Where settings come from."""
+
+    def load(self) -> Settings:
+        """Return the settings now; raises `ConfigError`."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks, from where: for the record and for path templates."""
+
+    user: str = ""
+    show: str = ""
+    shot: str = ""
+    host: str = ""
