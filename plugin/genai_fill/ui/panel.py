@@ -1,0 +1,248 @@
+"""The dockable panel: draws `PanelState`, calls `PanelActions`, keeps nothing of its own.
+
+Lifetime, as Nuke has it: closing a tab only takes the widget off a stack, and widgets die
+with the layout. So the panel listens and follows the selection only while it shows, holds no
+thread, and whatever reaches a dead widget is dropped.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from shiboken6 import isValid
+
+from genai_fill.app.panel_state import PanelActions, PanelState
+from genai_fill.ui.activity import ActivityArea
+from genai_fill.ui.empty_page import EmptyPage
+from genai_fill.ui.error_area import ErrorArea
+from genai_fill.ui.form import MARGIN_PX
+from genai_fill.ui.header import Header
+from genai_fill.ui.log_view import LogView
+from genai_fill.ui.settings_area import SettingsArea
+from genai_fill.ui.take_list import TakeList
+
+FOLLOW_EVERY_MS = 250
+
+
+class FillPanel(QWidget):
+    """GenAI Fill's panel."""
+
+    _state_came = Signal(object)
+
+    def __init__(self, actions: PanelActions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("GenAIFillPanel")
+        self.setWindowTitle("GenAI Fill")
+        self.setAccessibleName("GenAI Fill")
+        self._actions = actions
+        self._state: PanelState | None = None
+        self._next: PanelState | None = None
+        self._drawing = False
+        self._unsubscribe: Callable[[], None] | None = None
+        self.header = Header(self)
+        self.error = ErrorArea(self)
+        self.pages = QStackedWidget(self)
+        self.empty = EmptyPage(self.pages)
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self.pages)
+        self.settings = SettingsArea(self.splitter)
+        self._below = QWidget(self.splitter)
+        self.activity = ActivityArea(self._below)
+        self.takes = TakeList(self._below)
+        self.log = LogView(self._below)
+        self._lay_out()
+        self._timer = QTimer(self)
+        self._timer.setInterval(FOLLOW_EVERY_MS)
+        self._timer.timeout.connect(self._follow_selection)
+        self._connect()
+        self._receive(actions.state)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return the size the panel looks best at."""
+        return QSize(400, 860)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return the smallest size at which nothing is cut."""
+        return QSize(320, 360)
+
+    def stop(self) -> None:
+        """Commit what was typed, stop listening and following. Showing it starts it again."""
+        self._timer.stop()
+        self.settings.stop()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Listen and follow the selection while shown."""
+        super().showEvent(event)
+        if self._unsubscribe is None:
+            self._unsubscribe = self._actions.subscribe(_listener_of(self))
+        self._receive(self._actions.state)
+        self._timer.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """A hidden panel does nothing."""
+        self.stop()
+        super().hideEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        """Stop before going."""
+        self.stop()
+        super().closeEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Claim Ctrl+Enter before a shortcut of the host does."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and _is_generate(event)
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Ctrl+Enter generates from wherever the focus is."""
+        if _is_generate(event):
+            self._generate()
+        else:
+            super().keyPressEvent(event)
+
+    def _lay_out(self) -> None:
+        below = QVBoxLayout(self._below)
+        below.setContentsMargins(MARGIN_PX, 8, MARGIN_PX, MARGIN_PX)
+        below.setSpacing(8)
+        below.addWidget(self.activity)
+        below.addWidget(self.takes, 1)
+        below.addWidget(self.log)
+        self.splitter.addWidget(self.settings)
+        self.splitter.addWidget(self._below)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setStretchFactor(0, 3)
+        self.splitter.setStretchFactor(1, 2)
+        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self.splitter)
+        head = QVBoxLayout()
+        head.setContentsMargins(MARGIN_PX, MARGIN_PX, MARGIN_PX, 0)
+        head.setSpacing(8)
+        head.addWidget(self.header)
+        head.addWidget(self.error)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(self.pages, 1)
+
+    def _connect(self) -> None:
+        actions = self._actions
+        self._state_came.connect(self._receive)
+        self.empty.create_asked.connect(self._create_node)
+        self.error.dismissed.connect(self._dismiss_error)
+        self.settings.edited.connect(self._edit)
+        self.settings.prompt_typed.connect(self._show_activity)
+        self.settings.options.changed.connect(self._set_option)
+        self.settings.options.reset_asked.connect(self._reset_options)
+        self.settings.chooser.refresh_asked.connect(self._refresh_engines)
+        self.settings.seed.roll_asked.connect(self._roll_seed)
+        self.activity.generate_asked.connect(self._generate)
+        self.activity.cancel_asked.connect(self._cancel)
+        self.takes.chosen.connect(actions.choose_take)
+        self.takes.forget_asked.connect(actions.forget_take)
+        self.takes.restore_asked.connect(self._restore_take)
+        self.takes.reveal_asked.connect(actions.reveal_take)
+        app = QCoreApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(self.stop)
+
+    def _receive(self, state: PanelState) -> None:
+        """Draw a state; one that comes while drawing is drawn next, never inside."""
+        self._next = state
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            while self._next is not None:
+                state, self._next = self._next, None
+                self._draw(state)
+        finally:
+            self._drawing = False
+
+    def _draw(self, state: PanelState) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        self.header.show_state(state)
+        self.error.show_error(state.error)
+        has_node = state.node_name is not None
+        self.pages.setCurrentWidget(self.splitter if has_node else self.empty)
+        self.settings.show_state(state)
+        self.takes.show_takes(state.takes)
+        self.log.show_lines(state.log)
+        self._show_activity()
+
+    def _show_activity(self) -> None:
+        if self._state is not None:
+            self.activity.show_state(self._state, self.settings.prompt_now)
+
+    def _follow_selection(self) -> None:
+        # Another node's state would come on top of text typed for this one: the pause in
+        # typing commits it, and the selection is followed a moment later.
+        if self.isVisible() and not self.settings.is_being_edited():
+            self._actions.follow_selection()
+
+    def _generate(self) -> None:
+        self.settings.commit_pending()
+        self._show_activity()
+        if self._state is not None and self.activity.generate.isEnabled():
+            self._actions.generate()
+
+    def _cancel(self) -> None:
+        self._actions.cancel()
+
+    def _create_node(self) -> None:
+        self._actions.create_node()
+
+    def _dismiss_error(self) -> None:
+        self._actions.dismiss_error()
+
+    def _edit(self, changes: dict[str, object]) -> None:
+        self._actions.edit(**changes)
+
+    def _set_option(self, name: str, value: bool | int | float | str) -> None:
+        self._actions.set_option(name, value)
+
+    def _reset_options(self) -> None:
+        self._actions.reset_options()
+
+    def _refresh_engines(self) -> None:
+        self._actions.refresh_engines()
+
+    def _roll_seed(self) -> None:
+        self._actions.roll_seed()
+
+    def _restore_take(self, version: int) -> None:
+        # What was typed is committed first: the host's undo then brings it back.
+        self.settings.commit_pending()
+        self._actions.restore_take_settings(version)
+
+
+def _is_generate(event: QKeyEvent) -> bool:
+    with_control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+    return with_control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+def _listener_of(panel: FillPanel) -> Callable[[PanelState], None]:
+    """Return a listener that does not keep the panel alive, and never wakes a dead one."""
+    alive = weakref.ref(panel)
+
+    def listen(state: PanelState) -> None:
+        panel = alive()
+        if panel is not None and isValid(panel):
+            # A signal, so that a state told on another thread is drawn on this one.
+            panel._state_came.emit(state)
+
+    return listen
