@@ -1,0 +1,14 @@
+"""The model families that can be loaded, one module each."""
+
+from __future__ import annotations
+
+from genai_fill_server.engines.diffusers.families.stable_diffusion import StableDiffusion
+from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import StableDiffusionXL
+from genai_fill_server.engines.diffusers.family import Family
+
+FAMILIES: tuple[Family, ...] = (StableDiffusion(), StableDiffusionXL())
+
+
+def family_of(pipeline: str) -> Family | None:
+    """Return the family that loads folders of that ``_class_name``, None if none does."""
+    return next((family for family in FAMILIES if pipeline in family.accepts), None)

@@ -1,0 +1,93 @@
+"""Stable Diffusion 1.5 and 2: inpainting with a 9-channel (or plain 4-channel) UNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genai_fill_contract.engine import EngineOption
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
+from genai_fill_server.engines.diffusers.family import (
+    Family,
+    Options,
+    Picture,
+    TextEncoderLimit,
+    guidance_option,
+    noise_option,
+    steps_option,
+    strength_option,
+)
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+
+
+class StableDiffusion(Family):
+    """Small and fast; 512 px, one CLIP encoder of 77 tokens.
+
+    The safety checker is not loaded: it replaces a whole frame by black, without a word,
+    when it takes offence.
+    """
+
+    name = "stable-diffusion"
+    label = "Stable Diffusion"
+    pipeline = "StableDiffusionInpaintPipeline"
+    accepts = frozenset({"StableDiffusionInpaintPipeline", "StableDiffusionPipeline"})
+    multiple_px = 8
+    native_px = 512
+    smallest = 1.0
+    largest = 1.5
+    working_dtype = "float16"
+    unused_parts = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
+    help = "Small and fast, needs about 4 GB. Works at 512 px, so large holes come out soft."
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options."""
+        del card
+        return (
+            steps_option(50),
+            guidance_option(7.5),
+            strength_option(1.0),
+            sampler_option(),
+            noise_option(),
+        )
+
+    def parts(self, folder: ModelFolder, card: ModelCard) -> dict[str, Any]:
+        """Leave the safety checker out."""
+        del folder, card
+        return {
+            "safety_checker": None,
+            "feature_extractor": None,
+            "image_encoder": None,
+            "requires_safety_checker": False,
+        }
+
+    def scheduler(self, own: Any, options: Options) -> Any:
+        """Return the sampler that was chosen."""
+        return scheduler_for(own, options)
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One CLIP encoder."""
+        return (TextEncoderLimit("CLIP", pipe.tokenizer, int(pipe.tokenizer.model_max_length)),)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        positive, negated = pipe.encode_prompt(
+            prompt,
+            pipe._execution_device,
+            1,
+            float(options["guidance"]) > 1.0,
+            negative_prompt=negative,
+        )
+        return {"prompt_embeds": positive, "negative_prompt_embeds": negated}
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments; sizes are spelled out so nothing is resized inside."""
+        del pipe
+        return {
+            "image": picture.image,
+            "mask_image": picture.hole,
+            "height": picture.height,
+            "width": picture.width,
+            "num_inference_steps": int(options["steps"]),
+            "guidance_scale": float(options["guidance"]),
+            "strength": float(options["strength"]),
+        }

@@ -1,0 +1,94 @@
+"""Stable Diffusion XL inpainting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genai_fill_contract.engine import EngineOption
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
+from genai_fill_server.engines.diffusers.family import (
+    Family,
+    Options,
+    Picture,
+    TextEncoderLimit,
+    guidance_option,
+    noise_option,
+    steps_option,
+    strength_option,
+)
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+
+
+class StableDiffusionXL(Family):
+    """The fallback for small cards: 1 megapixel in 7 to 10 GB.
+
+    The invisible watermark of diffusers is left off: it changes pixels, and what was
+    generated is recorded in the take's header and recipe instead.
+    """
+
+    name = "stable-diffusion-xl"
+    label = "Stable Diffusion XL"
+    pipeline = "StableDiffusionXLInpaintPipeline"
+    accepts = frozenset({"StableDiffusionXLInpaintPipeline", "StableDiffusionXLPipeline"})
+    multiple_px = 8
+    native_px = 1024
+    smallest = 0.625
+    largest = 1.0
+    working_dtype = "float16"
+    unused_parts = frozenset({"feature_extractor", "image_encoder"})
+    help = "Works at about one megapixel and runs on cards of 8 to 10 GB."
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options."""
+        del card
+        return (
+            steps_option(50),
+            guidance_option(7.5),
+            strength_option(0.99),
+            sampler_option(),
+            noise_option(),
+        )
+
+    def parts(self, folder: ModelFolder, card: ModelCard) -> dict[str, Any]:
+        """Leave the image prompt encoder and the watermark out."""
+        del folder, card
+        return {"feature_extractor": None, "image_encoder": None, "add_watermarker": False}
+
+    def scheduler(self, own: Any, options: Options) -> Any:
+        """Return the sampler that was chosen."""
+        return scheduler_for(own, options)
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """Two CLIP encoders, each reading the whole prompt."""
+        return (
+            TextEncoderLimit("CLIP-L", pipe.tokenizer, int(pipe.tokenizer.model_max_length)),
+            TextEncoderLimit("CLIP-G", pipe.tokenizer_2, int(pipe.tokenizer_2.model_max_length)),
+        )
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the four embeddings. An empty negative means zeros, as SDXL was trained."""
+        positive, negated, pooled, negated_pooled = pipe.encode_prompt(
+            prompt=prompt,
+            do_classifier_free_guidance=float(options["guidance"]) > 1.0,
+            negative_prompt=negative or None,
+        )
+        return {
+            "prompt_embeds": positive,
+            "negative_prompt_embeds": negated,
+            "pooled_prompt_embeds": pooled,
+            "negative_pooled_prompt_embeds": negated_pooled,
+        }
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments; sizes are spelled out so nothing is resized inside."""
+        del pipe
+        return {
+            "image": picture.image,
+            "mask_image": picture.hole,
+            "height": picture.height,
+            "width": picture.width,
+            "num_inference_steps": int(options["steps"]),
+            "guidance_scale": float(options["guidance"]),
+            "strength": float(options["strength"]),
+        }

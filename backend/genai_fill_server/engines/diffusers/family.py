@@ -1,0 +1,195 @@
+"""What a model family has to say about itself; engines do the rest.
+
+Families must be importable without torch and diffusers: descriptions are made of them in
+processes that never run a model. What needs torch imports it when it is called.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
+from genai_fill_contract.fill import OptionValue
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+from genai_fill_server.engines.diffusers.picture import Sizing
+
+Options = Mapping[str, OptionValue]
+
+
+@dataclass(frozen=True)
+class TextEncoderLimit:
+    """A text encoder of a pipeline: how many tokens it reads of a prompt.
+
+    ``tokenizer`` is a transformers tokenizer. ``template_tokens`` are spent on the chat
+    template round the prompt.
+    """
+
+    name: str
+    tokenizer: Any
+    max_tokens: int
+    template_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture for the model: torch tensors on the CPU, float32.
+
+    ``image`` is (1, 3, height, width) in [0, 1], ``hole`` (1, 1, height, width) of 0 and 1.
+    """
+
+    image: Any
+    hole: Any
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.image.shape[-2])
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.image.shape[-1])
+
+
+class Family(ABC):
+    """One family of pipelines.
+
+    ``pipeline`` is the diffusers class to load, ``accepts`` the ``_class_name`` values of
+    folders that it can load. ``working_dtype`` is used on a GPU ("float16", "bfloat16"); on
+    the CPU everything is float32. ``unused_parts`` are never loaded.
+    """
+
+    name: str
+    label: str
+    pipeline: str
+    accepts: frozenset[str]
+    kind: EngineKind = EngineKind.IMAGE
+    multiple_px: int = 16
+    native_px: int = 1024
+    smallest: float = 0.5
+    """Least side the model is good at, as a share of the native side."""
+    largest: float = 1.0
+    """Greatest side, likewise."""
+    frame_multiple: int = 1
+    """Video: a window has a multiple of this many frames and one more."""
+    window_frames: int = 1
+    """Video: the frames of a window."""
+    working_dtype: str = "bfloat16"
+    unused_parts: frozenset[str] = frozenset()
+    help: str = ""
+
+    @abstractmethod
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the options of a model of this family."""
+
+    @abstractmethod
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """Return what the pipeline's text encoders read of a prompt."""
+
+    @abstractmethod
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the prompt as arguments for the pipeline's call. Costly: callers cache it."""
+
+    @abstractmethod
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the arguments of the pipeline's call beside prompt, seed and callback."""
+
+    def parts(self, folder: ModelFolder, card: ModelCard) -> dict[str, Any]:
+        """Return arguments for ``from_pretrained``: parts to leave out or to bring along."""
+        del folder, card
+        return {}
+
+    def scheduler(self, own: Any, options: Options) -> Any:
+        """Return the scheduler for one call, made from the model's ``own``.
+
+        Always a fresh one: a cancelled call leaves multistep schedulers half-way, and what
+        is made next must not depend on that.
+        """
+        del options
+        return type(own).from_config(own.config)
+
+    def steps(self, options: Options) -> int:
+        """Return how many steps a call makes, for progress before the first one is done."""
+        return max(1, int(int(options["steps"]) * float(options.get("strength", 1.0))))
+
+    def sizing(self, card: ModelCard) -> Sizing:
+        """Return the picture sizes that the model is good at."""
+        native = card.native_px or self.native_px
+        smallest, largest = native * self.smallest, native * self.largest
+        return Sizing(self.multiple_px, round(smallest**2), round(largest**2))
+
+
+def steps_option(default: int, maximum: int = 150) -> EngineOption:
+    """Return the option for the number of denoising steps."""
+    return EngineOption(
+        "steps",
+        "Steps",
+        OptionType.INT,
+        default,
+        "How many denoising steps a frame takes. More is slower and, up to a point, cleaner.",
+        minimum=1,
+        maximum=maximum,
+        step=1,
+    )
+
+
+def guidance_option(default: float, help_text: str = "", maximum: float = 30.0) -> EngineOption:
+    """Return the option for classifier-free (or embedded) guidance."""
+    return EngineOption(
+        "guidance",
+        "Guidance",
+        OptionType.FLOAT,
+        default,
+        help_text
+        or "How closely the result keeps to the prompt. High values look harsh. At 1 or less "
+        "the negative prompt has no effect and a step takes half the time.",
+        minimum=0.0,
+        maximum=maximum,
+        step=0.1,
+    )
+
+
+def strength_option(default: float) -> EngineOption:
+    """Return the option for how much of the plate under the matte is given up."""
+    return EngineOption(
+        "strength",
+        "Strength",
+        OptionType.FLOAT,
+        default,
+        "How far the plate under the matte is given up: 1 starts from pure noise, lower "
+        "values keep its layout and colours.",
+        minimum=0.02,
+        maximum=1.0,
+        step=0.01,
+    )
+
+
+def noise_option() -> EngineOption:
+    """Return the option for what the noise does over a frame range."""
+    return EngineOption(
+        "noise",
+        "Noise over frames",
+        OptionType.CHOICE,
+        "locked",
+        "Locked: every frame of a take starts from the same noise, which flickers least. "
+        "Per frame: each frame has its own. Either way a frame depends on the seed and its "
+        "number alone.",
+        choices=(("locked", "Locked"), ("per_frame", "Per frame")),
+        advanced=True,
+    )
+
+
+def call_seed(seed: int, frame: int, options: Options) -> int:
+    """Return the seed of one frame's noise (see `noise_option`)."""
+    if options.get("noise") != "per_frame":
+        return seed
+    # Any fixed mixing of two 32-bit numbers would do; this is the finaliser of SplitMix64
+    # (Steele, Lea, Flood 2014), so neighbouring frames get unrelated noise.
+    value = (seed << 32 | frame & 0xFFFFFFFF) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return (value ^ value >> 31) & 0x7FFFFFFFFFFFFFFF

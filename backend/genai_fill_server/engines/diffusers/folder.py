@@ -1,0 +1,241 @@
+"""Model folders in diffusers layout: finding them, and refusing what must not be loaded.
+
+A model folder is hostile input. Weights are read from safetensors only; a pickle can run
+any code when it is opened, and so can Python files and ``auto_map`` entries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genai_fill_contract.errors import EngineError, ModelLoadFailed, ModelMissing, ModelUnsafe
+
+INDEX_FILE = "model_index.json"
+_PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5"})
+_CODE = frozenset({".py", ".pyc", ".pyd", ".so", ".dll", ".dylib"})
+_LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion"})
+_REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipeline", "custom_pipelines")
+# Parts of a pipeline that have no weights of their own.
+_WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor")
+_MAX_DEPTH = 4
+_MAX_JSON_BYTES = 64 * 2**20
+_VARIANTS = ("fp16", "bf16")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder with a ``model_index.json``.
+
+    ``roots`` are the model directories, resolved: links may lead anywhere inside them (the
+    Hugging Face cache is made of such links) and nowhere else. ``pipeline`` is the
+    ``_class_name`` of the index, ``components`` its parts: name -> (library, class).
+    """
+
+    path: Path
+    name: str
+    roots: tuple[Path, ...]
+    pipeline: str
+    index: Mapping[str, Any]
+
+    @property
+    def components(self) -> dict[str, tuple[str, str]]:
+        """The parts of the pipeline that are present: name -> (library, class)."""
+        return {
+            key: (str(value[0]), str(value[1]))
+            for key, value in self.index.items()
+            if isinstance(value, list) and len(value) == 2 and value[0] is not None
+        }
+
+
+def find_model_folders(dirs: tuple[str, ...]) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+    """Yield every folder with a ``model_index.json`` under ``dirs``, with the roots.
+
+    Looks four levels deep, which reaches the snapshots of a Hugging Face cache, and not
+    into a model. Directories that are not there are skipped: a network share may be away.
+    """
+    roots = tuple(Path(d).expanduser().resolve() for d in dirs)
+    seen: set[Path] = set()
+    for root in roots:
+        for current, folders, files in os.walk(root, followlinks=True):
+            here = Path(current)
+            depth = len(here.relative_to(root).parts)
+            if INDEX_FILE in files:
+                folders.clear()
+                if here.resolve() not in seen:
+                    seen.add(here.resolve())
+                    yield here, roots
+            elif depth >= _MAX_DEPTH:
+                folders.clear()
+            folders[:] = sorted(f for f in folders if f not in ("blobs", "refs", ".git"))
+
+
+def model_name(path: Path) -> str:
+    """Return the name of a model folder: its own, or ``org--name`` in a Hugging Face cache."""
+    if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
+        return path.parent.parent.name.removeprefix("models--")
+    return path.name
+
+
+def read_model_folder(path: Path, roots: tuple[Path, ...]) -> ModelFolder:
+    """Return the folder at ``path``, its index read but nothing else checked.
+
+    Raises `ModelLoadFailed` for an index that is not one, `ModelUnsafe` for one that asks
+    for code from outside diffusers.
+    """
+    index = _read_json(path / INDEX_FILE)
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str):
+        raise ModelUnsafe(
+            f"{path / INDEX_FILE} names its own pipeline code: {pipeline!r}.",
+            hint="Only pipelines that are part of diffusers are loaded.",
+            path=str(path),
+        )
+    return ModelFolder(path, model_name(path), roots, pipeline, index)
+
+
+def check_safe(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> None:
+    """Raise `ModelUnsafe` or `ModelMissing` if the folder must not or cannot be loaded.
+
+    ``ignored`` parts are never loaded, so they may be of any kind or absent.
+    """
+    _check_index(folder)
+    for path in _files(folder.path):
+        _check_file(folder, path)
+    for name, (_, class_name) in folder.components.items():
+        if name not in ignored:
+            _check_component(folder, name, class_name)
+
+
+def weight_variant(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> str | None:
+    """Return the variant ("fp16") that has to be asked for, None for plain file names.
+
+    Some repositories hold ``….fp16.safetensors`` only; diffusers looks for plain names
+    unless told.
+    """
+    for name, (_, class_name) in folder.components.items():
+        if name in ignored or class_name.endswith(_WEIGHTLESS):
+            continue
+        names = [p.name for p in (folder.path / name).glob("*.safetensors")]
+        if names and all(any(f".{v}" in n for v in _VARIANTS) for n in names):
+            return next(v for v in _VARIANTS if any(f".{v}" in n for n in names))
+    return None
+
+
+def weight_bytes(folder: ModelFolder) -> int:
+    """Return the size of all safetensors of the folder, in bytes."""
+    return sum(p.stat().st_size for p in _files(folder.path) if p.suffix == ".safetensors")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    for current, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            yield Path(current) / name
+        # A linked folder is not walked into (it could lead in circles) but must be safe.
+        yield from (Path(current) / f for f in folders if (Path(current) / f).is_symlink())
+
+
+def _check_index(folder: ModelFolder) -> None:
+    where = folder.path / INDEX_FILE
+    for key in _REMOTE_CODE_KEYS:
+        if folder.index.get(key):
+            raise _remote_code(where, key)
+    for name, (library, class_name) in folder.components.items():
+        plain = class_name.isidentifier() and name.isidentifier()
+        if library not in _LIBRARIES or not plain:
+            raise ModelUnsafe(
+                f"{where} takes its part {name!r} from {library!r} ({class_name!r}).",
+                hint="Only parts of diffusers and transformers are loaded.",
+                path=str(where),
+            )
+
+
+def _check_file(folder: ModelFolder, path: Path) -> None:
+    if path.suffix.lower() in _CODE:
+        raise ModelUnsafe(
+            f"The model folder holds code: {path}.",
+            hint="Models are loaded without their own code. Use a model in diffusers layout "
+            "that needs none, or remove the file if it is not needed.",
+            path=str(path),
+        )
+    if path.is_symlink():
+        target = path.resolve()
+        if not any(target.is_relative_to(root) for root in folder.roots):
+            raise ModelUnsafe(
+                f"{path} is a link to {target}, outside the model folders.",
+                hint="Put the file itself there, or add its folder to models.dirs.",
+                path=str(path),
+            )
+    if path.suffix == ".json" and path.name.endswith("config.json"):
+        config = _read_json(path)
+        for key in _REMOTE_CODE_KEYS:
+            if config.get(key):
+                raise _remote_code(path, key)
+
+
+def _check_component(folder: ModelFolder, name: str, class_name: str) -> None:
+    part = folder.path / name
+    if not part.is_dir():
+        raise _missing(folder, part, f"its part {name!r}")
+    if class_name.endswith(_WEIGHTLESS):
+        return
+    files = sorted(part.iterdir())
+    if not any(p.suffix == ".safetensors" for p in files):
+        pickles = [p for p in files if p.suffix.lower() in _PICKLES]
+        if pickles:
+            raise ModelUnsafe(
+                f"The weights {pickles[0]} are a pickle, which can run any code when opened.",
+                hint="Use a version of the model with .safetensors files, or convert it on a "
+                "machine that may run untrusted code.",
+                path=str(pickles[0]),
+            )
+        raise _missing(folder, part / "*.safetensors", f"the weights of its part {name!r}")
+    for path in files:
+        if not path.exists():  # a link whose blob was never fetched
+            raise _missing(folder, path, f"a file of its part {name!r}")
+        if path.name.endswith(".safetensors.index.json"):
+            for shard in set(_read_json(path).get("weight_map", {}).values()):
+                if not (part / Path(str(shard)).name).is_file():
+                    raise _missing(folder, part / str(shard), f"a shard of its part {name!r}")
+
+
+def _missing(folder: ModelFolder, path: Path, what: str) -> EngineError:
+    return ModelMissing(
+        f"The model {folder.name!r} lacks {what}: {path}.",
+        hint="Copy the model folder again, whole.",
+        path=str(path),
+    )
+
+
+def _remote_code(path: Path, key: str) -> EngineError:
+    return ModelUnsafe(
+        f"{path} asks for code of its own ({key}).",
+        hint="Models are loaded without their own code. Use a version of the model that is "
+        "part of diffusers or transformers.",
+        path=str(path),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError("it is too large")
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("it is not an object")
+    except FileNotFoundError as error:
+        raise ModelMissing(
+            f"{path} is not there.", hint="Copy the model folder again, whole.", path=str(path)
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelLoadFailed(
+            f"{path} cannot be read: {error}.",
+            hint="Copy the model folder again, whole.",
+            path=str(path),
+        ) from error
+    return value

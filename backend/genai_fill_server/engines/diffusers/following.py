@@ -1,0 +1,57 @@
+"""Progress and cancel inside a running pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from genai_fill_server.service.ports import Watch
+
+PHASE = "generating"
+StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
+
+
+def step_callback(watch: Watch, done_units: int, total_units: int) -> StepCallback:
+    """Return a ``callback_on_step_end`` that tells the progress and lets cancel through.
+
+    A unit is one call of the pipeline: a frame of a take, or a window. Raising stops the
+    pipeline at once and leaves it usable, while its own ``interrupt`` flag would still
+    decode the picture.
+    """
+
+    def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        del timestep, tensors
+        share = min(1.0, (step + 1) / max(1, pipe.num_timesteps))
+        watch.progress(PHASE, done_units + share, total_units)
+        return {}
+
+    return on_step_end
+
+
+@contextmanager
+def cancel_checks(pipe: Any, watch: Watch) -> Iterator[None]:
+    """Look for cancel before every block of every network of ``pipe``.
+
+    A step of a large model takes many seconds, and encoding and decoding know no steps.
+    """
+
+    def before_block(module: nn.Module, inputs: Any) -> None:
+        del module, inputs
+        watch.check()
+
+    hooks = [
+        block.register_forward_pre_hook(before_block)
+        for network in pipe.components.values()
+        if isinstance(network, nn.Module)
+        for module in network.modules()
+        if isinstance(module, nn.ModuleList)
+        for block in module
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,95 @@
+"""Loading a pipeline from a checked folder: local files, safetensors, no code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from genai_fill_contract.errors import ModelLoadFailed
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.family import Family
+from genai_fill_server.engines.diffusers.folder import ModelFolder, check_safe, weight_variant
+from genai_fill_server.engines.diffusers.runtime import LIBRARY_ERRORS, out_of_memory
+
+
+def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: torch.dtype) -> Any:
+    """Return the pipeline of ``folder`` in main memory.
+
+    The denoiser and the text encoders are in ``dtype``, the VAE in float32. Raises
+    `ModelUnsafe`, `ModelMissing` or `ModelLoadFailed`.
+    """
+    check_safe(folder, family.unused_parts)
+    pipeline_class = getattr(importlib.import_module("diffusers"), family.pipeline)
+    try:
+        with _quiet():
+            pipe = pipeline_class.from_pretrained(
+                str(folder.path),
+                dtype={"vae": torch.float32, "default": dtype},
+                use_safetensors=True,
+                local_files_only=True,
+                variant=weight_variant(folder, family.unused_parts),
+                **family.parts(folder, card),
+            )
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        cpu = torch.device("cpu")
+        raise out_of_memory(f"loading {folder.name!r}", cpu, card.vram_gb, error) from error
+    except (*LIBRARY_ERRORS, SafetensorError) as error:
+        raise ModelLoadFailed(
+            f"The model {folder.path} does not load: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}",
+            hint="A file may be damaged or cut short: compare its size and checksum with the "
+            "source and copy it again.",
+            path=str(folder.path),
+        ) from error
+    pipe.set_progress_bar_config(disable=True)
+    keep_vae_in_float32(pipe.vae)
+    return pipe
+
+
+def keep_vae_in_float32(vae: Any) -> None:
+    """Make the VAE compute in float32 whatever precision it is called with.
+
+    bfloat16 has 129 levels between 0.5 and 1 and SDXL's VAE overflows in float16, so the
+    VAE's weights are float32; but pipelines hand it tensors of the denoiser's precision.
+    Latents come back in the caller's precision, pictures in float32.
+    """
+    encode: Callable[..., Any] = vae.encode
+    decode: Callable[..., Any] = vae.decode
+
+    def encode_in_float32(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        output = encode(x.to(torch.float32), *args, **kwargs)
+        return output if x.dtype == torch.float32 else _with_latents_in(output, x.dtype)
+
+    def decode_in_float32(z: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return decode(z.to(torch.float32), *args, **kwargs)
+
+    vae.encode = encode_in_float32
+    vae.decode = decode_in_float32
+
+
+def _with_latents_in(output: Any, dtype: torch.dtype) -> Any:
+    posterior = output[0]
+    return type(output)(latent_dist=type(posterior)(posterior.parameters.to(dtype)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars off standard error while loading."""
+    bars = [
+        importlib.import_module("diffusers.utils.logging"),
+        importlib.import_module("transformers.utils.logging"),
+    ]
+    enabled = [module.is_progress_bar_enabled() for module in bars]
+    for module in bars:
+        module.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for module, was in zip(bars, enabled, strict=True):
+            if was:
+                module.enable_progress_bar()

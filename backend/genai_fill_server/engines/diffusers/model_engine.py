@@ -1,0 +1,133 @@
+"""What every engine with a diffusers model does: describe, check, load, encode, release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genai_fill_contract.engine import EngineDescription
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.family import Family, Options
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+from genai_fill_server.engines.diffusers.picture import Sizing
+from genai_fill_server.service.ports import EngineJob, Watch
+
+if TYPE_CHECKING:
+    import torch
+
+    from genai_fill_server.engines.diffusers.prompts import PromptCache
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder with all that is known about it, nothing loaded."""
+
+    folder: ModelFolder
+    family: Family
+    card: ModelCard
+
+
+@dataclass
+class Loaded:
+    """A model that is ready to run."""
+
+    pipe: Any
+    device: torch.device
+    scheduler: Any
+    prompts: PromptCache
+
+
+class ModelEngine:
+    """Base of the engines here. torch is imported when a model is first prepared.
+
+    ``device`` is the setting ("auto", "cuda:1"), ``threads`` the CPU threads (0: torch's own
+    choice).
+    """
+
+    def __init__(
+        self, model: Model, description: EngineDescription, *, device: str, threads: int
+    ) -> None:
+        self._model = model
+        self._description = description
+        self._device = device
+        self._threads = threads
+        self._loaded: Loaded | None = None
+
+    @property
+    def description(self) -> EngineDescription:
+        """What it is and which options it has."""
+        return self._description
+
+    def prepare(self, watch: Watch) -> None:
+        """Load the weights onto the device; again is free.
+
+        Raises `ModelMissing`, `ModelUnsafe`, `ModelLoadFailed`, `OutOfMemory`, `ConfigError`.
+        """
+        if self._loaded is not None:
+            return
+        watch.progress("loading the model", 0, 1)
+        self._loaded = self._load(watch)
+        watch.progress("loading the model", 1, 1)
+
+    def release(self) -> None:
+        """Give the device's memory back. `prepare` may be called again."""
+        if self._loaded is None:
+            return
+        from genai_fill_server.engines.diffusers.runtime import give_memory_back
+
+        device = self._loaded.device
+        self._loaded = None
+        give_memory_back(device)
+
+    def _load(self, watch: Watch) -> Loaded:
+        from genai_fill_server.engines.diffusers import loading, prompts, runtime
+
+        model = self._model
+        device = runtime.choose_device(self._device)
+        runtime.make_reproducible(self._threads)
+        dtype = runtime.working_dtype(device, model.family.working_dtype)
+        pipe = loading.load_pipeline(model.family, model.folder, model.card, dtype)
+        watch.check()
+        with runtime.translated_errors(
+            f"loading {model.folder.name!r}", device, model.card.vram_gb
+        ):
+            pipe.to(device)
+        watch.note("device", str(device))
+        watch.note("precision", str(dtype).removeprefix("torch."))
+        return Loaded(pipe, device, pipe.scheduler, prompts.PromptCache())
+
+    def _ready(self, watch: Watch) -> Loaded:
+        self.prepare(watch)
+        assert self._loaded is not None
+        return self._loaded
+
+    def _prompt_arguments(self, loaded: Loaded, job: EngineJob, watch: Watch) -> dict[str, Any]:
+        """Return the encoded prompt as call arguments, and report how much of it was read."""
+        from genai_fill_server.engines.diffusers.prompts import report_cuts
+
+        family = self._model.family
+        report_cuts(family.limits(loaded.pipe), job.prompt, job.negative_prompt, watch)
+        with self._running(loaded, "the prompt", watch):
+            return loaded.prompts.arguments(
+                family, loaded.pipe, job.prompt, job.negative_prompt, job.options
+            )
+
+    @contextmanager
+    def _running(self, loaded: Loaded, what: str, watch: Watch) -> Iterator[None]:
+        """Run the pipeline inside: cancel is looked for, errors are translated."""
+        from genai_fill_server.engines.diffusers.following import cancel_checks
+        from genai_fill_server.engines.diffusers.runtime import translated_errors
+
+        with (
+            translated_errors(what, loaded.device, self._model.card.vram_gb),
+            cancel_checks(loaded.pipe, watch),
+        ):
+            yield
+
+    def _fresh_scheduler(self, loaded: Loaded, options: Options) -> None:
+        loaded.pipe.scheduler = self._model.family.scheduler(loaded.scheduler, options)
+
+    def _sizing(self) -> Sizing:
+        return self._model.family.sizing(self._model.card)

@@ -1,0 +1,30 @@
+"""Every family passes the suite that every engine must pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compliance.engines.suite import EngineCompliance, RecordingWatch
+from tests.unit.backend.engines.diffusers.driving import engine_of
+
+
+class DiffusersCompliance(EngineCompliance):
+    model = ""
+    frame_count = 3
+    options = {"steps": 2}  # noqa: RUF012 - overridden, never changed
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls, tiny):
+        engine = engine_of(tiny(cls.model))
+        engine.prepare(RecordingWatch())
+        yield engine
+        engine.release()
+
+
+class TestStableDiffusion(DiffusersCompliance):
+    model = "stable-diffusion"
+
+
+class TestStableDiffusionXL(DiffusersCompliance):
+    model = "stable-diffusion-xl"
