@@ -1,0 +1,231 @@
+"""Where each pixel of a region lies in one source frame, and how far that can be trusted.
+
+The homography chain brings the source near; tracked points in the region correct its drift;
+dense inverse-search flow (T. Kroeger et al., "Fast Optical Flow using Dense Inverse Search",
+ECCV 2016) measures what a plane cannot explain. Under the matte the flow is completed from
+outside, never measured: what is there is the object, not the background.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, Detail, Motion
+from genai_fill_server.engines.cleanplate.diffusion import membrane, pull_push
+from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
+from genai_fill_server.engines.cleanplate.lighting import log_gain
+from genai_fill_server.engines.cleanplate.motion import (
+    Matrix,
+    Points,
+    corners_of,
+    fit,
+    is_sane,
+    moved,
+    track,
+    warped,
+)
+from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.region import Region
+
+Mask = npt.NDArray[np.bool_]
+
+_REFINE_POINTS = 250
+_ROUND_TRIP_PX = 0.7
+_FLOW_GAIN = 0.85
+_MINIMUM_FLOW_SIDE_PX = 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """The frame being filled, inside one region of its proxy."""
+
+    proxy: Proxy
+    region: Region
+    levels: Bytes
+    known: Mask
+    hole: Mask
+    points: Points
+
+    @classmethod
+    def of(cls, proxy: Proxy, region: Region) -> Target:
+        """Cut the region out of a proxy and find points to track in it."""
+        box = region.rows_and_columns
+        valid = np.ascontiguousarray(proxy.valid[box])
+        levels = np.ascontiguousarray(proxy.levels[box])
+        inner = cv2.erode(
+            valid, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255
+        )
+        points = corners_of(levels, np.asarray(inner, np.uint8), _REFINE_POINTS)
+        return cls(proxy, region, levels, valid > 0, proxy.hole[box], points)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """One source as seen from the target's region; all planes have the region's shape.
+
+    ``place`` (h, w, 2) holds source proxy coordinates (x, y); ``usable`` is where the source
+    shows background; ``levels`` is its luma brought to the target's exposure; ``error`` (in
+    stops) is measured round the hole and completed inside; ``gain`` (h/2, w/2, 3) is log2 of
+    the factor from the source's light to the target's.
+    """
+
+    frame: int
+    place: Floats
+    usable: Mask
+    levels: Floats
+    error: Floats
+    gain: Floats
+    sharpness: float
+
+
+def align(
+    target: Target, source: Proxy, matrix: Matrix, options: CleanPlateOptions
+) -> Alignment | None:
+    """Align ``source`` to ``target``, starting at the chain's ``matrix``.
+
+    Returns None when the source shows nothing of the region.
+    """
+    region = target.region
+    local = matrix @ region.offset
+    seen, usable = _seen(source, local, region.size)
+    if not usable.any():
+        return None
+    seen = _exposed_as(target, seen, usable)
+    if options.motion is not Motion.NONE:
+        refined = _refined(target, seen, usable, local, options.motion)
+        if refined is not None:
+            again, again_usable = _seen(source, refined, region.size)
+            again = _exposed_as(target, again, again_usable)
+            if _mismatch(target, again, again_usable) <= _mismatch(target, seen, usable):
+                local, seen, usable = refined, again, again_usable
+    flow = _residual_flow(target, seen, usable, options)
+    return _assembled(target, source, local, seen, usable, flow, options)
+
+
+def _seen(source: Proxy, local: Matrix, size: tuple[int, int]) -> tuple[Bytes, Mask]:
+    return warped(source.levels, local, size), warped(source.valid, local, size) > 254
+
+
+def _exposed_as(target: Target, seen: Bytes, usable: Mask) -> Bytes:
+    both = usable & target.known
+    if int(both.sum()) < 16:
+        return seen
+    offset = float(np.median(target.levels[both].astype(np.int16) - seen[both]))
+    return np.asarray(np.clip(seen.astype(np.float32) + offset, 0.0, 255.0), np.uint8)
+
+
+def _mismatch(target: Target, seen: Bytes, usable: Mask) -> float:
+    both = usable & target.known
+    if int(both.sum()) < 16:
+        return float("inf")
+    difference = np.abs(target.levels[both].astype(np.float32) - seen[both])
+    # Far outliers are other layers of the scene; they must not decide over the plane.
+    return float(np.minimum(difference, LEVELS_PER_STOP / 2).mean())
+
+
+def _refined(
+    target: Target, seen: Bytes, usable: Mask, local: Matrix, motion: Motion
+) -> Matrix | None:
+    before, after = track(target.levels, seen, target.points, 2)
+    if len(after) == 0:
+        return None
+    rows = np.clip(np.rint(after[:, 1]).astype(np.int64), 0, usable.shape[0] - 1)
+    columns = np.clip(np.rint(after[:, 0]).astype(np.int64), 0, usable.shape[1] - 1)
+    good = usable[rows, columns]
+    correction = fit(before[good], after[good], motion, target.levels.shape)
+    if correction is None or not is_sane(correction, *target.region.size):
+        return None
+    return np.asarray(local @ correction, np.float64)
+
+
+def _estimator(options: CleanPlateOptions) -> cv2.DISOpticalFlow:
+    presets = {
+        Detail.DRAFT: cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+        Detail.NORMAL: cv2.DISOPTICAL_FLOW_PRESET_FAST,
+        Detail.FINE: cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+    }
+    estimator = cv2.DISOpticalFlow.create(presets[options.detail])
+    estimator.setFinestScale(1)
+    return estimator
+
+
+def _grid(height: int, width: int) -> Floats:
+    columns, rows = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
+    return np.dstack([columns, rows])
+
+
+def _followed(image: Floats | Bytes, place: Floats) -> Floats:
+    return np.asarray(
+        cv2.remap(
+            image, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        np.float32,
+    )
+
+
+def _residual_flow(
+    target: Target, seen: Bytes, usable: Mask, options: CleanPlateOptions
+) -> Floats | None:
+    """Return the flow from the region to ``seen``, completed under both mattes.
+
+    None: the plane explains everything that the flow would.
+    """
+    if options.motion is not Motion.DENSE or min(target.levels.shape) < _MINIMUM_FLOW_SIDE_PX:
+        return None
+    # Where only one of the two shows background, both show it: no object, no false motion.
+    first = np.where(target.known | ~usable, target.levels, seen)
+    second = np.where(usable, seen, first)
+    estimator = _estimator(options)
+    flow = np.asarray(estimator.calc(first, second, None), np.float32)
+    back = np.asarray(estimator.calc(second, first, None), np.float32)
+    grid = _grid(*target.levels.shape)
+    round_trip = flow + _followed(back, grid + flow)
+    measured = cv2.erode((target.known & usable).astype(np.uint8), np.ones((5, 5), np.uint8))
+    trusted = (measured > 0) & (np.hypot(round_trip[..., 0], round_trip[..., 1]) < _ROUND_TRIP_PX)
+    if not trusted.any():
+        return None
+    plane_error = cv2.blur(cv2.absdiff(first, second).astype(np.float32), (9, 9))
+    moved_error = np.abs(first.astype(np.float32) - _followed(second, grid + flow))
+    better = cv2.blur(moved_error, (9, 9)) < _FLOW_GAIN * plane_error - 0.3
+    if not (better & trusted).any():
+        return None
+    keep = cv2.blur((better & trusted).astype(np.float32), (9, 9))
+    completed = pull_push(flow * keep[..., None], trusted.astype(np.float32))
+    return np.asarray(cv2.GaussianBlur(completed, (0, 0), 1.5), np.float32)
+
+
+def _assembled(
+    target: Target,
+    source: Proxy,
+    local: Matrix,
+    seen: Bytes,
+    usable: Mask,
+    flow: Floats | None,
+    options: CleanPlateOptions,
+) -> Alignment:
+    height, width = target.levels.shape
+    place = _grid(height, width)
+    levels = seen.astype(np.float32)
+    if flow is not None:
+        place = place + flow
+        levels = _followed(seen, place)
+        usable = _followed(usable.astype(np.float32), place) > 0.99
+    mapped = moved(local, place.reshape(-1, 2)).reshape(height, width, 2)
+    both = (usable & target.known).astype(np.float32)
+    difference = np.abs(target.levels - levels) / np.float32(LEVELS_PER_STOP)
+    error = membrane(np.minimum(difference, np.float32(2.0)), both, 4)
+    return Alignment(
+        frame=source.frame,
+        place=mapped,
+        usable=usable,
+        levels=levels,
+        error=error,
+        gain=log_gain(target.proxy, target.region, source, mapped, both, error, options),
+        sharpness=float(np.sqrt(abs(np.linalg.det(local[:2, :2] / local[2, 2])))),
+    )

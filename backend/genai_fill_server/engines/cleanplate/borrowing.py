@@ -1,0 +1,233 @@
+"""One frame filled with what other frames show. Depends on the shot alone, on no other fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_contract.plate import FrameRange, Window
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, align
+from genai_fill_server.engines.cleanplate.choice import (
+    Candidate,
+    best_frames,
+    choose,
+    coarse_hole,
+    coverage,
+)
+from genai_fill_server.engines.cleanplate.description import (
+    CleanPlateOptions,
+    Detail,
+    Direction,
+)
+from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.motion import CameraMotion, Matrix, identity
+from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
+from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
+from genai_fill_server.engines.cleanplate.transfer import (
+    Gathered,
+    Holes,
+    Lookup,
+    take_from,
+    weights_of,
+)
+from genai_fill_server.service.ports import Shot, Watch
+
+Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
+
+_SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A frame's hole and what was found for it; arrays run over ``holes``.
+
+    ``missing`` marks pixels that no frame in reach shows. ``confidence`` is 0 to 1.
+    """
+
+    frame: int
+    holes: Holes
+    target: Target
+    lookup: Lookup
+    encoded: Floats
+    missing: Mask
+    origin: Floats
+    confidence: Floats
+
+
+class Borrower:
+    """Fills frames of one shot from its other frames."""
+
+    def __init__(
+        self, shot: Shot, options: CleanPlateOptions, watch: Watch, threads: Executor
+    ) -> None:
+        self._shot = shot
+        self._options = options
+        self._watch = watch
+        self._threads = threads
+        self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
+        self.motion = CameraMotion(self.proxies, options.motion)
+
+    def holes(self, frame: int) -> Holes | None:
+        """Return the pixels to fill in the crop of ``frame``, None when there are none."""
+        plate = self._shot.plate_window
+        window = self._shot.window(frame).intersection(plate)
+        if window.is_empty:
+            return None
+        hole = hole_of(self._shot.matte(frame, window))
+        box = bounds(hole)
+        if box is None:
+            return None
+        rows, columns = np.nonzero(hole)
+        dx, dy = window.x0 - plate.x0, window.y0 - plate.y0
+        return Holes(rows + dy, columns + dx, box.shifted(dx, dy))
+
+    def target(self, proxy: Proxy, holes: Holes) -> Target:
+        """Return the target for a frame's holes."""
+        factor = self.proxies.factor
+        box = holes.box
+        small = Window(
+            box.x0 // factor, box.y0 // factor, -(-box.x1 // factor), -(-box.y1 // factor)
+        )
+        region = region_round(small, self.proxies.width, self.proxies.height)
+        return Target.of(proxy, region)
+
+    def chain(self, frame: int, last: int) -> tuple[Proxy, Matrix] | None:
+        """Return the proxy of frame ``last`` and the way to it, None across a cut."""
+        for candidate in self._along(frame, last):
+            if candidate.proxy.frame == last:
+                return candidate.proxy, candidate.matrix
+        return None
+
+    def _along(self, frame: int, last: int) -> list[Candidate]:
+        """Return the readable frames after ``frame`` up to ``last``, stopping at a cut."""
+        here = self.proxies.get(frame)
+        if here is None:
+            return []
+        found: list[Candidate] = []
+        matrix = identity()
+        for number in range(frame, last, 1 if last > frame else -1):
+            following = self.proxies.get(number + (1 if last > frame else -1))
+            if following is None:
+                continue
+            step = self.motion.step(here, following)
+            if step.is_cut:
+                break
+            matrix = step.matrix @ matrix
+            matrix = matrix / matrix[2, 2]
+            found.append(Candidate(following, matrix))
+            here = following
+        return found
+
+    def candidates(self, frame: int) -> list[Candidate]:
+        """Return the frames that may give pixels to ``frame``, nearest first."""
+        reach: FrameRange = self._shot.reach
+        options = self._options
+        found: list[Candidate] = []
+        if options.direction is not Direction.AFTER:
+            found += self._along(frame, max(reach.first, frame - options.reach_frames))
+        if options.direction is not Direction.BEFORE:
+            found += self._along(frame, min(reach.last, frame + options.reach_frames))
+        return sorted(found, key=lambda c: (abs(c.proxy.frame - frame), c.proxy.frame))
+
+    def unseen(self, frame: int) -> tuple[int, int]:
+        """Return (unseen, all) pixels of the hole on a coarse grid, by camera motion alone."""
+        holes = self.holes(frame)
+        proxy = self.proxies.get(frame)
+        if holes is None or proxy is None:
+            return 0, 0
+        target = self.target(proxy, holes)
+        hole = coarse_hole(target.hole)
+        seen = np.zeros(int(hole.sum()), np.bool_)
+        for candidate in self.candidates(frame):
+            seen |= coverage(target.region, hole, candidate)
+        return int((~seen).sum()), len(seen)
+
+    def borrow(self, frame: int, holes: Holes) -> Borrowed | None:
+        """Fill what other frames show. None when the frame itself cannot be read."""
+        proxy = self.proxies.get(frame)
+        if proxy is None:
+            return None
+        target = self.target(proxy, holes)
+        lookup = Lookup.of(holes, target.region, self.proxies.factor)
+        aligned = self._aligned(target, self.candidates(frame))
+        gathered = Gathered.empty(len(holes))
+        if aligned:
+            self._watch.check()
+            weights = weights_of(choose(target, aligned), lookup)
+            self._gather(gathered, aligned, lookup, weights, frame)
+        missing = gathered.mass <= 0.0
+        gathered.normalise()
+        confidence = self._confidence(aligned, lookup, missing)
+        return Borrowed(
+            frame, holes, target, lookup, gathered.encoded, missing, gathered.origin, confidence
+        )
+
+    def _aligned(self, target: Target, candidates: list[Candidate]) -> list[Alignment]:
+        hole = coarse_hole(target.hole)
+        shown = [coverage(target.region, hole, candidate) for candidate in candidates]
+        limit = _SOURCES[self._options.detail]
+        chosen = best_frames(target.proxy.frame, candidates, shown, limit)
+        jobs: list[Callable[[], Alignment | None]] = [
+            lambda c=candidates[i]: align(target, c.proxy, c.matrix, self._options)  # type: ignore[misc]
+            for i in chosen
+        ]
+        return [found for found in self.parallel(jobs) if found is not None]
+
+    def _gather(
+        self,
+        gathered: Gathered,
+        aligned: Sequence[Alignment],
+        lookup: Lookup,
+        weights: Sequence[Floats],
+        frame: int,
+    ) -> None:
+        factor = self.proxies.factor
+        wanted = [weight > 0.0 for weight in weights]
+        jobs = [
+            lambda a=a, only=only: take_from(self._shot, a, lookup, factor, only)  # type: ignore[misc]
+            for a, only in zip(aligned, wanted, strict=True)
+        ]
+        for part, a, only, weight in zip(
+            self.parallel(jobs), aligned, wanted, weights, strict=True
+        ):
+            gathered.add(only, part, weight[only], a.frame - frame)
+        # What the chosen source turned out not to show at full size, another may.
+        for a in aligned:
+            only = gathered.mass <= 0.0
+            if not only.any():
+                break
+            part = take_from(self._shot, a, lookup, factor, only)
+            gathered.add(only, part, np.ones(int(only.sum()), np.float32), a.frame - frame)
+
+    def parallel(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """Run jobs on the pool; results in order. Cancels between results."""
+        futures = [self._threads.submit(job) for job in jobs]
+        results: list[T] = []
+        try:
+            for future in futures:
+                results.append(future.result())
+                self._watch.check()
+        finally:
+            for future in futures:
+                future.cancel()
+        return results
+
+    def _confidence(self, aligned: Sequence[Alignment], lookup: Lookup, missing: Mask) -> Floats:
+        if not aligned or not self._options.report_layers:
+            return np.where(missing, 0.0, 1.0).astype(np.float32)
+        best = np.min([np.where(a.usable, a.error, 4.0) for a in aligned], axis=0)
+        read = lookup.read(np.asarray(best, np.float32))
+        return np.where(missing, 0.0, np.exp2(-4.0 * read)).astype(np.float32)
+
+
+def region_window(region: Region, factor: int, plate: Window) -> Window:
+    """Return the full-size pixels of a region, in the plate's own coordinates from 0."""
+    return Window(
+        region.x0 * factor, region.y0 * factor, region.x1 * factor, region.y1 * factor
+    ).intersection(Window(0, 0, plate.width, plate.height))

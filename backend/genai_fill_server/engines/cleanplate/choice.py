@@ -1,0 +1,160 @@
+"""Which source each missing pixel is taken from.
+
+One source a pixel, never an average of differing content. The cost of a source is what is
+known of it round the hole, how far it stands from what most sources say inside it, its
+distance in time and its sharpness. Costs are smoothed and labels drawn together, so that
+regions are whole and stay whole from frame to frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Mask, Target
+from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
+from genai_fill_server.engines.cleanplate.motion import Matrix, warped
+from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.region import Region
+
+_UNUSABLE = np.float32(1e3)
+_TIME_COST = 0.004
+_BLUR_COST = 0.5
+_NEIGHBOUR_COST = 0.03
+_COVERAGE_STEP = 4
+_WANTED_PER_PIXEL = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A frame in reach and the chain's matrix to it."""
+
+    proxy: Proxy
+    matrix: Matrix
+
+
+def coverage(region: Region, hole: Mask, candidate: Candidate) -> Mask:
+    """Return which pixels of a coarse grid over the hole the candidate can show, shape (n,).
+
+    The grid has every fourth pixel of the region; ``hole`` is already reduced to it.
+    """
+    width, height = region.size
+    scale = np.diag([float(_COVERAGE_STEP), float(_COVERAGE_STEP), 1.0])
+    size = (-(-width // _COVERAGE_STEP), -(-height // _COVERAGE_STEP))
+    valid = warped(
+        candidate.proxy.valid, candidate.matrix @ region.offset @ scale, size, linear=False
+    )
+    return np.asarray(valid[hole] > 0, np.bool_)
+
+
+def coarse_hole(hole: Mask) -> Mask:
+    """Return the hole on the grid of `coverage`; a hole too small for it keeps one pixel."""
+    coarse = hole[::_COVERAGE_STEP, ::_COVERAGE_STEP]
+    if coarse.any():
+        return coarse
+    rows, columns = np.nonzero(hole)
+    coarse = np.zeros_like(coarse)
+    coarse[rows[0] // _COVERAGE_STEP, columns[0] // _COVERAGE_STEP] = True
+    return coarse
+
+
+def best_frames(
+    frame: int, candidates: Sequence[Candidate], shown: Sequence[Mask], limit: int
+) -> list[int]:
+    """Return indices of at most ``limit`` candidates that together show the hole well.
+
+    Greedy: each step takes the one that adds most pixels not yet shown three times, near
+    frames first. Returned nearest first.
+    """
+    if not candidates:
+        return []
+    counts = np.zeros(len(shown[0]), np.float32)
+    worth = np.array([1.0, 0.35, 0.2], np.float32)
+    left = set(range(len(candidates)))
+    chosen: list[int] = []
+    while left and len(chosen) < limit:
+        value_of = np.where(
+            counts < _WANTED_PER_PIXEL, worth[np.minimum(counts, 2).astype(np.int64)], 0.0
+        )
+        scores = {
+            index: float(value_of[shown[index]].sum())
+            * float(np.exp(-abs(candidates[index].proxy.frame - frame) / 16.0))
+            for index in left
+        }
+        best = max(sorted(left), key=lambda index: scores[index])
+        if scores[best] < 0.002 * len(counts) and (scores[best] <= 0.0 or chosen):
+            break
+        chosen.append(best)
+        left.discard(best)
+        counts += shown[best]
+    return sorted(chosen, key=lambda i: abs(candidates[i].proxy.frame - frame))
+
+
+def _blurred(plane: Floats, px: int) -> Floats:
+    return np.asarray(cv2.blur(plane, (2 * px + 1, 2 * px + 1)), np.float32)
+
+
+def _disagreement(aligned: Sequence[Alignment]) -> list[Floats]:
+    """Return for each source how far (stops) it stands from the median of all, smoothed.
+
+    With two sources neither is the odd one; both get half of their difference.
+    """
+    stack = np.stack([np.where(a.usable, a.levels, np.nan) for a in aligned])
+    known = np.isfinite(stack)
+    ordered = np.sort(stack, axis=0)
+    count = known.sum(axis=0)
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, (count // 2)[None].clip(max=len(aligned) - 1), axis=0)[0]
+    middle = 0.5 * (low + high)
+    away: list[Floats] = []
+    for plane, mask in zip(stack, known, strict=True):
+        difference = np.where(mask & (count > 1), np.abs(plane - middle), 0.0)
+        mass = _blurred(mask.astype(np.float32), 3)
+        smooth = _blurred(np.nan_to_num(difference).astype(np.float32), 3)
+        away.append(smooth / np.maximum(mass, np.float32(1e-3)) / np.float32(LEVELS_PER_STOP))
+    return away
+
+
+def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:
+    """Return the cost of each source at each pixel, (n, h, w), in stops of error."""
+    away = _disagreement(aligned)
+    planes = []
+    for source, odd in zip(aligned, away, strict=True):
+        distance = abs(source.frame - target.proxy.frame)
+        blur = _BLUR_COST * max(0.0, 1.0 - source.sharpness)
+        plane = source.error + 1.5 * odd + np.float32(_TIME_COST * distance + blur)
+        planes.append(np.where(source.usable, plane, _UNUSABLE).astype(np.float32))
+    return np.stack(planes)
+
+
+def choose(target: Target, aligned: Sequence[Alignment]) -> Floats:
+    """Return the weight of each source at each pixel of the region, (n, h, w).
+
+    Weights are 0 or 1 except in a narrow band where two sources meet; their sum is 0 where
+    no source shows the pixel.
+    """
+    own_price = costs(target, aligned)
+    allowed = own_price < _UNUSABLE
+    price = own_price.copy()
+    for _ in range(3):
+        labels = np.argmin(price, axis=0)
+        for index in range(len(aligned)):
+            alike = _blurred((labels == index).astype(np.float32), 4)
+            price[index] = own_price[index] + np.float32(_NEIGHBOUR_COST) * (1.0 - alike)
+    labels = np.argmin(price, axis=0)
+    weights = np.zeros_like(price)
+    for index in range(len(aligned)):
+        own = ((labels == index) & allowed[index]).astype(np.float32)
+        soft = _blurred(own, 1)
+        weights[index] = np.where(allowed[index], soft, 0.0)
+    total = weights.sum(axis=0)
+    return np.asarray(weights / np.maximum(total, 1e-6) * (total > 0), np.float32)
+
+
+def seen_by_any(aligned: Sequence[Alignment]) -> npt.NDArray[np.bool_]:
+    """Return where at least one source shows background, (h, w)."""
+    return np.asarray(np.any([a.usable for a in aligned], axis=0), np.bool_)

@@ -1,0 +1,71 @@
+"""The clean-plate engine: the port's face of borrowing and inventing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genai_fill_contract.engine import EngineDescription
+from genai_fill_server.engines.cleanplate.description import DESCRIPTION, CleanPlateOptions
+from genai_fill_server.service.ports import EngineFrame, EngineJob, Shot, Watch
+
+if TYPE_CHECKING:
+    from genai_fill_server.engines.cleanplate.run import ShotRun
+
+
+class CleanPlateEngine:
+    """Fills a shot from its own frames. ``threads`` 0 uses every core.
+
+    OpenCV and numba are imported in `prepare`, so that describing the engine is cheap.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        self._threads = threads if threads > 0 else (os.cpu_count() or 1)
+
+    @property
+    def description(self) -> EngineDescription:
+        """The engine's description; its options are those of `CleanPlateOptions`."""
+        return DESCRIPTION
+
+    def prepare(self, watch: Watch) -> None:
+        """Import and load compiled kernels (seconds the first time on a machine)."""
+        watch.progress("prepare", 0, 1)
+        from genai_fill_server.engines.cleanplate import run
+
+        run.warm_up()
+        watch.progress("prepare", 1, 1)
+
+    def fill(self, shot: Shot, job: EngineJob, watch: Watch) -> Iterator[EngineFrame]:
+        """Yield every frame of every take not yet done, frame by frame.
+
+        Pixels outside the matte are the plate's own. Raises `InvalidOption`.
+        """
+        from genai_fill_server.engines.cleanplate.run import ShotRun
+
+        options = CleanPlateOptions.of(job.options)
+        with ShotRun(shot, options, job.seeds, watch, self._threads) as run:
+            yield from self._frames(run, shot, job, watch)
+
+    def _frames(
+        self, run: ShotRun, shot: Shot, job: EngineJob, watch: Watch
+    ) -> Iterator[EngineFrame]:
+        total = len(shot.frames)
+        for number, frame in enumerate(shot.frames):
+            watch.progress("fill", number, total)
+            takes = [
+                take
+                for take in range(len(job.seeds))
+                if take >= len(job.done) or frame not in job.done[take]
+            ]
+            for take, pixels, layers in run.frame(frame, takes):
+                yield EngineFrame(
+                    take, frame, shot.window(frame), np.ascontiguousarray(pixels), layers
+                )
+        watch.note("cleanplate", run.report())
+        watch.progress("fill", total, total)
+
+    def release(self) -> None:
+        """Nothing is held between jobs."""

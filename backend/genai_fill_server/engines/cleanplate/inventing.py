@@ -1,0 +1,175 @@
+"""What no frame shows: invented once on a key frame, then carried by the shot's motion.
+
+The shot is cut into blocks of fixed length, counted from its first frame, so that resuming
+anywhere gives the same keys. The key of a block is the frame that misses most. A key first
+takes over what the key before it invented, so that the invention lasts through the shot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_contract.plate import Window
+from genai_fill_server.engines.cleanplate.alignment import align
+from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, Detail
+from genai_fill_server.engines.cleanplate.diffusion import pull_push
+from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_nonfinite
+from genai_fill_server.engines.cleanplate.exemplar import synthesise
+from genai_fill_server.engines.cleanplate.proxies import hole_of
+from genai_fill_server.engines.cleanplate.transfer import brightened, places_of, sampled
+from genai_fill_server.service.ports import Shot, Watch
+
+Mask = npt.NDArray[np.bool_]
+
+BLOCK_FRAMES = 16
+_CONTEXT_PX = 160
+_ROUNDS = {Detail.DRAFT: 2, Detail.NORMAL: 3, Detail.FINE: 5}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A frame whose hole was completed: encoded pixels of ``window`` (plate from 0).
+
+    ``invented`` marks what may be carried to other frames.
+    """
+
+    frame: int
+    window: Window
+    encoded: Floats
+    invented: Mask
+
+
+class Inventor:
+    """Completes borrowed frames. One for each take: the seed decides what is invented."""
+
+    def __init__(
+        self, shot: Shot, options: CleanPlateOptions, watch: Watch, borrower: Borrower, seed: int
+    ) -> None:
+        self._shot = shot
+        self._options = options
+        self._watch = watch
+        self._borrower = borrower
+        self._seed = seed
+        self._keys: dict[int, Key | None] = {}
+
+    def complete(self, borrowed: Borrowed) -> Floats:
+        """Return encoded colours for all of a frame's hole, (n, 3)."""
+        encoded = borrowed.encoded.copy()
+        missing = borrowed.missing.copy()
+        if not missing.any():
+            return encoded
+        key = self.key(self._block_of(borrowed.frame))
+        if key is not None:
+            self._carry(key, borrowed, encoded, missing)
+        if missing.any():
+            self._invent(borrowed, encoded, missing)
+        return encoded
+
+    def _block_of(self, frame: int) -> int:
+        return (frame - self._shot.frames.first) // BLOCK_FRAMES
+
+    def key(self, block: int) -> Key | None:
+        """Return the key of a block, making those before it first where they lead to it."""
+        start = block
+        while start > 0 and start - 1 not in self._keys:
+            start -= 1
+        for number in range(start, block + 1):
+            if number not in self._keys:
+                self._keys[number] = self._made(number, self._keys.get(number - 1))
+        for old in [number for number in self._keys if number < block - 1]:
+            del self._keys[old]
+        return self._keys[block]
+
+    def _made(self, block: int, before: Key | None) -> Key | None:
+        frame = self._worst_frame(block)
+        holes = self._borrower.holes(frame) if frame is not None else None
+        if frame is None or holes is None:
+            return before
+        borrowed = self._borrower.borrow(frame, holes)
+        if borrowed is None:
+            return before
+        encoded, missing = borrowed.encoded.copy(), borrowed.missing.copy()
+        if before is not None and missing.any():
+            self._carry(before, borrowed, encoded, missing)
+        window, picture, _ = self._picture(borrowed, encoded, missing)
+        if missing.any():
+            picture = self._invent(borrowed, encoded, missing)
+        invented = np.zeros(picture.shape[:2], np.bool_)
+        rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
+        invented[rows, columns] = borrowed.missing
+        return Key(frame, window, picture, invented)
+
+    def _worst_frame(self, block: int) -> int | None:
+        frames = self._shot.frames
+        first = frames.first + block * BLOCK_FRAMES
+        worst, most = None, 0
+        for frame in range(first, min(first + BLOCK_FRAMES - 1, frames.last) + 1):
+            self._watch.check()
+            unseen, _ = self._borrower.unseen(frame)
+            if unseen > most:
+                worst, most = frame, unseen
+        return worst
+
+    def _carry(self, key: Key, borrowed: Borrowed, encoded: Floats, missing: Mask) -> None:
+        """Fill what the key shows, in place."""
+        factor = self._borrower.proxies.factor
+        if key.frame == borrowed.frame:
+            place = np.column_stack([borrowed.holes.columns, borrowed.holes.rows])[missing]
+            gain = np.zeros((len(place), 3), np.float32)
+            place = place.astype(np.float32)
+        else:
+            way = self._borrower.chain(borrowed.frame, key.frame)
+            if way is None:
+                return
+            alignment = align(borrowed.target, way[0], way[1], self._options)
+            if alignment is None:
+                return
+            place = places_of(alignment, borrowed.lookup, factor, missing)
+            gain = borrowed.lookup.of_half().read(alignment.gain, missing)
+        offset = np.array([key.window.x0, key.window.y0], np.float32)
+        blocked = np.zeros(key.invented.shape, np.uint8)
+        colours, found = sampled(key.encoded, blocked, place - offset)
+        colours = brightened(colours, gain)
+        indices = np.flatnonzero(missing)[found]
+        encoded[indices] = colours[found]
+        missing[indices] = False
+
+    def _picture(
+        self, borrowed: Borrowed, encoded: Floats, missing: Mask
+    ) -> tuple[Window, Floats, Mask]:
+        """Return the surroundings of the hole with what is known in it, and what is not."""
+        plate = self._shot.plate_window
+        region = region_window(borrowed.target.region, self._borrower.proxies.factor, plate)
+        window = borrowed.holes.box.grown(_CONTEXT_PX).union(region)
+        window = window.intersection(Window(0, 0, plate.width, plate.height))
+        at = window.shifted(plate.x0, plate.y0)
+        pixels, broken = without_nonfinite(self._shot.plate(borrowed.frame, at))
+        unknown = hole_of(self._shot.matte(borrowed.frame, at))
+        if broken is not None:
+            unknown |= broken
+        picture = encode(pixels)
+        rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
+        picture[rows, columns] = encoded
+        unknown[rows, columns] = missing
+        return window, picture, unknown
+
+    def _invent(self, borrowed: Borrowed, encoded: Floats, missing: Mask) -> Floats:
+        """Invent what is missing, in place; return the whole picture round it."""
+        window, picture, unknown = self._picture(borrowed, encoded, missing)
+        hole = np.zeros(unknown.shape, np.bool_)
+        rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
+        hole[rows, columns] = missing
+        if self._options.exemplar:
+            rounds = _ROUNDS[self._options.detail]
+            picture = synthesise(picture, hole, unknown, self._seed, rounds, self._watch)
+        else:
+            smooth = pull_push(picture, (~unknown).astype(np.float32))
+            picture = np.where(hole[..., None], smooth, picture)
+        picture = np.ascontiguousarray(picture, np.float32)
+        encoded[missing] = picture[rows, columns][missing]
+        missing[:] = False
+        return picture

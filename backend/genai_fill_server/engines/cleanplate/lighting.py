@@ -1,0 +1,87 @@
+"""How much brighter the target is than a source: exposure, white balance, falling shadow.
+
+Computed on linear light at half the proxy's size as a ratio of local means, so that grain
+cancels and nothing is taken from a clipped or coded value. One robust factor a channel for
+the pair, plus a membrane of what differs round the hole, in log2 of linear light: that is
+gradient-domain compositing without its overshoot, since a factor keeps black black.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
+from genai_fill_server.engines.cleanplate.diffusion import membrane
+from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.region import Region
+
+_MAXIMUM_GLOBAL_STOPS = 6.0
+_MAXIMUM_LOCAL_STOPS = 0.5
+_MEAN_PX = 5
+
+
+def log_gain(
+    target: Proxy,
+    region: Region,
+    source: Proxy,
+    place: Floats,
+    both: Floats,
+    error: Floats,
+    options: CleanPlateOptions,
+) -> Floats:
+    """Return log2 of the factor from source to target light, (h/2, w/2, 3).
+
+    ``place`` maps the region to the source proxy; ``both`` is 1 where both frames show
+    background; ``error`` says in stops how badly they agree.
+    """
+    wanted = target.light[region.halved()]
+    height, width = wanted.shape[:2]
+    if not options.match_lighting:
+        return np.zeros((height, width, 3), np.float32)
+    half_place = _halved(place, height, width) * np.float32(0.5) - np.float32(0.25)
+    given = _sampled(source.light, half_place)
+    weight = _halved(both, height, width) * (_sampled(source.light_valid, half_place) > 0.99)
+    weight *= target.light_valid[region.halved()] > 0.99
+    weight = (weight > 0.99).astype(np.float32)
+    # Where content differs, the ratio speaks of content, not of light.
+    weight *= np.exp(-4.0 * _halved(error, height, width)).astype(np.float32)
+    if float(weight.sum()) < 4.0:
+        return np.zeros((height, width, 3), np.float32)
+    return _gain_of(wanted, given, weight)
+
+
+def _gain_of(wanted: Floats, given: Floats, weight: Floats) -> Floats:
+    floor = np.float32(max(1e-5, 0.02 * float(np.median(np.abs(wanted)))))
+    ratio = np.log2(
+        np.maximum(_mean(wanted, weight), floor) / np.maximum(_mean(given, weight), floor)
+    )
+    strong = weight > 0.25 * float(weight.max())
+    overall = np.array([np.median(ratio[..., c][strong]) for c in range(3)], np.float32)
+    overall = np.clip(overall, -_MAXIMUM_GLOBAL_STOPS, _MAXIMUM_GLOBAL_STOPS)
+    local = np.clip(ratio - overall, -_MAXIMUM_LOCAL_STOPS, _MAXIMUM_LOCAL_STOPS)
+    return np.asarray(overall + membrane(local.astype(np.float32), weight, 4), np.float32)
+
+
+def _mean(light: Floats, weight: Floats) -> Floats:
+    side = (2 * _MEAN_PX + 1, 2 * _MEAN_PX + 1)
+    mass = cv2.blur(weight, side)
+    total = cv2.blur(light * weight[..., None], side)
+    return np.asarray(total / np.maximum(mass, 1e-6)[..., None], np.float32)
+
+
+def _halved(plane: Floats, height: int, width: int) -> Floats:
+    padded = cv2.copyMakeBorder(
+        plane, 0, 2 * height - plane.shape[0], 0, 2 * width - plane.shape[1], cv2.BORDER_REPLICATE
+    )
+    return np.asarray(cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _sampled(plane: Floats, place: Floats) -> Floats:
+    return np.asarray(
+        cv2.remap(
+            plane, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        ),
+        np.float32,
+    )

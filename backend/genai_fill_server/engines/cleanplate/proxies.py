@@ -1,0 +1,157 @@
+"""Small versions of the frames: what motion, choice of sources and gains are computed on.
+
+A proxy covers the whole plate, reduced by a whole factor so that its pixels are exact
+averages of plate pixels: no resampling error enters the motion. Plate coordinates here
+start at the plate window's top left.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_contract.errors import MissingFrames
+from genai_fill_server.engines.cleanplate.encoding import (
+    Bytes,
+    Floats,
+    Levels,
+    luma,
+    without_nonfinite,
+)
+from genai_fill_server.service.ports import FloatMatte, Shot, Watch
+
+MATTE_THRESHOLD = 1.0 / 512.0
+"""A matte above this may hide something: such pixels are filled and never used as sources."""
+
+PROXY_SIDE_PX = 1024
+"""The longer side of a proxy stays at or below this."""
+
+_VALID = np.uint8(255)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One frame, reduced by ``factor``.
+
+    ``levels`` are bytes of `Levels`; ``valid`` is 255 where a pixel may be used and 0 under
+    the matte, on NaN and where the file has no data; ``light`` is linear RGB at half the
+    proxy's size, with ``light_valid`` from 0 to 1. ``hole`` is True where the matte is.
+    """
+
+    frame: int
+    levels: Bytes
+    valid: Bytes
+    hole: npt.NDArray[np.bool_]
+    light: Floats
+    light_valid: Floats
+
+
+def proxy_factor(width: int, height: int) -> int:
+    """Return the whole factor by which a plate is reduced for analysis."""
+    return max(1, -(-max(width, height) // PROXY_SIDE_PX))
+
+
+def hole_of(matte: FloatMatte) -> npt.NDArray[np.bool_]:
+    """Return where a matte asks for new pixels. NaN counts as matte."""
+    return np.asarray(~(matte <= MATTE_THRESHOLD), np.bool_)
+
+
+def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
+    """Return the exactly black region along the frame's edge, None if there is none.
+
+    Outside a frame's own data window a shot reads as 0. Graded black never is exactly 0 in
+    all channels over a whole border; where it is, losing it as a source costs nothing.
+    """
+    edges = (rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1])
+    if not any(bool((edge == 0.0).all(axis=-1).mean() > 0.9) for edge in edges):
+        return None
+    black = (rgb == 0.0).all(axis=-1).astype(np.uint8)
+    count, labels = cv2.connectedComponents(black, connectivity=4)
+    if count < 2:
+        return None
+    on_edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return np.asarray(np.isin(labels, on_edge[on_edge > 0]), np.bool_)
+
+
+class Proxies:
+    """Makes and keeps the proxies of a shot; the oldest are dropped beyond ``capacity``."""
+
+    def __init__(self, shot: Shot, watch: Watch, capacity: int) -> None:
+        self._shot = shot
+        self._watch = watch
+        self._capacity = max(4, capacity)
+        self._kept: OrderedDict[int, Proxy | None] = OrderedDict()
+        window = shot.plate_window
+        self.factor = proxy_factor(window.width, window.height)
+        self.width = -(-window.width // self.factor)
+        self.height = -(-window.height // self.factor)
+
+    def get(self, frame: int) -> Proxy | None:
+        """Return the proxy of ``frame``, None when its plate or matte is not there."""
+        if frame in self._kept:
+            self._kept.move_to_end(frame)
+            return self._kept[frame]
+        self._watch.check()
+        proxy = self._make(frame)
+        self._kept[frame] = proxy
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return proxy
+
+    def _make(self, frame: int) -> Proxy | None:
+        if frame not in self._shot.reach or not self._shot.has_frame(frame):
+            return None
+        window = self._shot.plate_window
+        try:
+            plate, broken = without_nonfinite(self._shot.plate(frame, window))
+            matte = self._shot.matte(frame, window)
+        except MissingFrames:
+            # Where the matte is unknown the object may be in view: no source.
+            return None
+        hole = hole_of(matte)
+        unusable = hole.copy()
+        for more in (broken, _empty_border(plate)):
+            if more is not None:
+                unusable |= more
+        return self._reduced(frame, plate, hole, unusable)
+
+    def _reduced(
+        self,
+        frame: int,
+        plate: Floats,
+        hole: npt.NDArray[np.bool_],
+        unusable: npt.NDArray[np.bool_],
+    ) -> Proxy:
+        rgb = self._area(plate, self.factor)
+        usable = self._area((~unusable).astype(np.float32), self.factor) > 0.999
+        light = luma(rgb)
+        levels = Levels.of(light, usable).bytes_of(light)
+        hole_small = self._area(hole.astype(np.float32), self.factor) > 0.0
+        weight = usable.astype(np.float32)
+        half_weight = self._area(weight, 2)
+        half = self._area(rgb * weight[..., None], 2)
+        half /= np.maximum(half_weight, 1e-6)[..., None]
+        return Proxy(
+            frame=frame,
+            levels=levels,
+            valid=np.where(usable, _VALID, np.uint8(0)),
+            hole=hole_small,
+            light=half,
+            light_valid=half_weight,
+        )
+
+    def _area(self, image: Floats, factor: int) -> Floats:
+        if factor == 1:
+            return image
+        height, width = image.shape[:2]
+        bottom, right = -height % factor, -width % factor
+        if bottom or right:
+            image = np.asarray(
+                cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.float32
+            )
+        size = (image.shape[1] // factor, image.shape[0] // factor)
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -1,0 +1,127 @@
+"""One job of the clean-plate engine: its caches, its threads, its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
+from genai_fill_server.engines.cleanplate.encoding import Floats, decode
+from genai_fill_server.engines.cleanplate.inventing import Inventor
+from genai_fill_server.service.ports import Shot, Watch
+
+Layers = dict[str, Floats]
+
+
+def warm_up() -> None:
+    """Load the compiled kernels by calling each once on next to nothing."""
+    from genai_fill_server.engines.cleanplate.exemplar import synthesise
+    from genai_fill_server.engines.cleanplate.transfer import sampled
+
+    class _Nobody:
+        def check(self) -> None: ...
+
+        def progress(self, phase: str, done: float, total: float) -> None: ...
+
+        def log(self, message: str) -> None: ...
+
+        def note(self, key: str, value: object) -> None: ...
+
+    picture = np.zeros((32, 32, 3), np.float32)
+    hole = np.zeros((32, 32), np.bool_)
+    sampled(picture, hole.astype(np.uint8), np.full((1, 2), 8.0, np.float32))
+    hole[12:16, 12:16] = True
+    synthesise(picture, hole, hole, 0, 1, _Nobody())
+
+
+class ShotRun:
+    """Fills frames of a shot in any order; what it gives for one never depends on others."""
+
+    def __init__(
+        self,
+        shot: Shot,
+        options: CleanPlateOptions,
+        seeds: Sequence[int],
+        watch: Watch,
+        threads: int,
+    ) -> None:
+        # One thread inside OpenCV: its flow cuts pictures into one stripe a thread, so the
+        # result would depend on the machine. Sources run beside each other instead.
+        cv2.setNumThreads(1)
+        self._shot = shot
+        self._options = options
+        self._watch = watch
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cleanplate")
+        self._borrower = Borrower(shot, options, watch, self._pool)
+        self._inventors = [Inventor(shot, options, watch, self._borrower, seed) for seed in seeds]
+        self._filled_px = 0
+        self._invented_px = 0
+        self._frames = 0
+
+    def __enter__(self) -> ShotRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def frame(self, frame: int, takes: Sequence[int]) -> Iterator[tuple[int, Floats, Layers]]:
+        """Yield (take, pixels of the crop, layers) of one frame for each of ``takes``."""
+        if not takes:
+            return
+        holes = self._borrower.holes(frame)
+        plate = self._shot.plate(frame)
+        borrowed = self._borrower.borrow(frame, holes) if holes is not None else None
+        self._frames += 1
+        self._borrower.motion.forget_before(frame - self._options.reach_frames - 64)
+        for take in takes:
+            if borrowed is None:
+                yield take, plate.copy(), self._layers(frame, None, plate.shape[:2])
+                continue
+            encoded = self._inventors[take].complete(borrowed)
+            if take == takes[0]:
+                self._filled_px += len(borrowed.holes)
+                self._invented_px += int(borrowed.missing.sum())
+            rows, columns = self._in_crop(frame, borrowed)
+            pixels = plate.copy()
+            pixels[rows, columns] = decode(encoded)
+            yield take, pixels, self._layers(frame, borrowed, plate.shape[:2])
+
+    def _in_crop(
+        self, frame: int, borrowed: Borrowed
+    ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+        plate, window = self._shot.plate_window, self._shot.window(frame)
+        rows = borrowed.holes.rows + (plate.y0 - window.y0)
+        return rows, borrowed.holes.columns + (plate.x0 - window.x0)
+
+    def _layers(self, frame: int, borrowed: Borrowed | None, shape: tuple[int, ...]) -> Layers:
+        if not self._options.report_layers:
+            return {}
+        names = ("origin", "invented", "confidence")
+        layers = {name: np.zeros(shape, np.float32) for name in names}
+        if borrowed is not None:
+            at = self._in_crop(frame, borrowed)
+            layers["origin"][at] = borrowed.origin
+            layers["invented"][at] = borrowed.missing.astype(np.float32)
+            layers["confidence"][at] = borrowed.confidence
+        return layers
+
+    def report(self) -> dict[str, float | int]:
+        """Return the counts for the recipe: how much is real, how much invented."""
+        filled = max(1, self._filled_px)
+        invented = 100.0 * self._invented_px / filled
+        return {
+            "frames": self._frames,
+            "filled_px": self._filled_px,
+            "real_percent": round(100.0 - invented if self._filled_px else 0.0, 2),
+            "invented_percent": round(invented, 2),
+        }
