@@ -1,1 +1,1 @@
-"""Where work runs: worker processes on this machine."""
+"""Where work runs: child processes on this machine, one a device."""

@@ -1,0 +1,65 @@
+"""How a job running in a worker talks to the server: the job's watch, over the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from genai_fill_contract.job import FrameDone, Progress
+from genai_fill_contract.plate import Window
+from genai_fill_server.executors.protocol import (
+    CropKnown,
+    FrameWritten,
+    FromChild,
+    Logged,
+    Reported,
+)
+from genai_fill_server.service.ports import FillCancelled
+
+REPORT_INTERVAL_S = 0.15
+_MAX_LOG_CHARACTERS = 2000
+
+
+class WorkerWatch:
+    """`JobWatch`: cheap to call often; the server hears of progress a few times a second."""
+
+    def __init__(
+        self,
+        job_id: str,
+        send: Callable[[FromChild], None],
+        is_cancelled: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Watch the job for the server that ``send`` reaches."""
+        self._job_id = job_id
+        self._send = send
+        self._is_cancelled = is_cancelled
+        self._clock = clock
+        self._reported_s = float("-inf")
+        self._phase = ""
+
+    def check(self) -> None:
+        """Raise `FillCancelled` if the job was cancelled or the server is gone."""
+        if self._is_cancelled():
+            raise FillCancelled
+
+    def report(self, progress: Progress) -> None:
+        """Tell how far the whole job is; a new phase is told at once."""
+        now = self._clock()
+        if progress.phase == self._phase and now - self._reported_s < REPORT_INTERVAL_S:
+            return
+        self._phase = progress.phase
+        self._reported_s = now
+        self._send(Reported(self._job_id, progress))
+
+    def log(self, message: str) -> None:
+        """Put a line into the job's log that the artist can read."""
+        self._send(Logged(self._job_id, message[:_MAX_LOG_CHARACTERS]))
+
+    def crop_known(self, window: Window) -> None:
+        """Tell the crop at the first frame."""
+        self._send(CropKnown(self._job_id, window))
+
+    def frame_done(self, frame: FrameDone) -> None:
+        """Tell that a frame is complete on disk."""
+        self._send(FrameWritten(self._job_id, frame))

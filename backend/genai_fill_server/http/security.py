@@ -1,0 +1,115 @@
+"""The gate before every route: who asks, through which name, speaking which contract."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from genai_fill_contract.errors import ForbiddenOrigin, GenAIFillError, WrongToken
+from genai_fill_contract.version import CONTRACT_VERSION, require_same_major
+from genai_fill_server.http.errors import to_http
+
+CONTRACT_HEADER = "GenAI-Fill-Contract"
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
+
+
+def allowed_host_names(listen_host: str, configured: Iterable[str]) -> frozenset[str]:
+    """Return the names that requests may be addressed to, in lower case.
+
+    Loopback always; the address listened on unless it stands for all; what is configured.
+    """
+    names = {*LOOPBACK_NAMES, *(name.lower() for name in configured)}
+    if listen_host not in _WILDCARDS:
+        names.add(listen_host.lower())
+    return frozenset(names)
+
+
+class Gate:
+    """ASGI middleware: refuses what does not come from one of our own clients.
+
+    The Host check stops a page whose name was re-pointed to loopback; the Origin check stops
+    every page, as no page of ours exists; the token stops everybody else on the machine.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, host_names: frozenset[str]) -> None:
+        """Guard ``app``. An empty ``token`` would let everybody in and is refused."""
+        if not token:
+            raise ValueError("a backend without a token is open to everybody")
+        self._app = app
+        self._token = token.encode()
+        self._host_names = host_names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with the error."""
+        if scope["type"] != "http":
+            return
+        try:
+            self._check(Headers(scope=scope))
+        except GenAIFillError as error:
+            await _answer(error, send)
+            return
+
+        async def send_with_version(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[CONTRACT_HEADER] = CONTRACT_VERSION
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_version)
+
+    def _check(self, headers: Headers) -> None:
+        host = _host_name("//" + headers.get("host", ""))
+        if host not in self._host_names:
+            raise ForbiddenOrigin(
+                f"The backend is not called {host[:80]!r}.",
+                hint="Use its loopback address, or add the name to server.allowed_hosts.",
+            )
+        origin = headers.get("origin")
+        if origin is not None and _host_name(origin) not in self._host_names:
+            raise ForbiddenOrigin(
+                f"A web page of {origin[:80]!r} may not use the backend.",
+                hint="The backend serves Nuke and the command line, no web pages.",
+            )
+        self._check_token(headers)
+        theirs = headers.get(CONTRACT_HEADER.lower())
+        if theirs is not None:
+            require_same_major(theirs[:20], who="The client")
+
+    def _check_token(self, headers: Headers) -> None:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        # Compared in constant time, so that its length of agreement cannot be measured.
+        same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        if scheme.lower() != "bearer" or not same:
+            raise WrongToken(
+                "The backend's token is missing or wrong.",
+                hint="It stands in the file 'token' of the backend's state folder, readable "
+                "by the user who started the backend.",
+            )
+
+
+def _host_name(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+async def _answer(error: GenAIFillError, send: Send) -> None:
+    status, body = to_http(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (CONTRACT_HEADER.lower().encode(), CONTRACT_VERSION.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
