@@ -1,0 +1,3 @@
+"""nuke.execute and what belongs to it."""
+
+EXPORTS = {}
