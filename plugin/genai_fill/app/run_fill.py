@@ -1,0 +1,154 @@
+"""A fill from the button to its last frame; or, taken up again, from where it is."""
+
+from __future__ import annotations
+
+import posixpath
+
+from genai_fill.app.bring_in_take import BringInTake
+from genai_fill.app.follow_job import FollowJob
+from genai_fill.app.ports import Clock, Host, SettingsSource, SpoolFolders
+from genai_fill.app.submit_fill import SubmitFill
+from genai_fill.app.watch import FillStopped, FillWatch, Stage
+from genai_fill.domain.eta import SmoothedEta
+from genai_fill.domain.status_text import error_text, final_text, progress_text, queue_text
+from genai_fill_contract.errors import GenAIFillError, JobNotFound, NodeGone
+from genai_fill_contract.job import EventKind, Job, JobEvent, JobState, Progress
+
+SAY_INTERVAL_S = 0.5
+"""How often the node's status text changes at most."""
+
+
+class RunFill:
+    """Runs fills of nodes, each to its end. For worker threads, or for a blocking caller."""
+
+    def __init__(
+        self,
+        host: Host,
+        submit: SubmitFill,
+        follow: FollowJob,
+        folders: SpoolFolders,
+        settings: SettingsSource,
+        clock: Clock,
+    ) -> None:
+        """``folders`` deletes the plates of jobs that have ended."""
+        self._host = host
+        self._submit = submit
+        self._follow = follow
+        self._folders = folders
+        self._settings = settings
+        self._clock = clock
+
+    def generate(self, uuid: str, watch: FillWatch) -> Job | None:
+        """Submit a fill and follow it; return the job at its end, None if cancelled before.
+
+        Raises `GenAIFillError`, after the node has said so.
+        """
+        try:
+            job = self._submit(uuid, watch)
+            return self._see_through(uuid, job.id, watch, show=True)
+        except FillStopped:
+            self._say(uuid, final_text(JobState.CANCELLED, ()))
+            return None
+        except GenAIFillError as error:
+            self._say_error(uuid, error)
+            raise
+
+    def resume(self, uuid: str, job_id: str, watch: FillWatch) -> Job | None:
+        """Follow a job that an earlier session began; None when the backend lost it.
+
+        Raises `GenAIFillError`, after the node has said so.
+        """
+        try:
+            return self._see_through(uuid, job_id, watch, show=False)
+        except JobNotFound:
+            self._host.run_on_main(lambda: self._host.set_job(uuid, ""))
+            self._say(uuid, final_text(JobState.LOST, ()))
+            watch.report(Stage("", state=JobState.LOST))
+            return None
+        except GenAIFillError as error:
+            self._say_error(uuid, error)
+            raise
+
+    def _see_through(self, uuid: str, job_id: str, watch: FillWatch, *, show: bool) -> Job:
+        bring_in = BringInTake(self._host, self._clock, uuid, job_id, show=show)
+        listener = _Listener(self._host, self._clock, uuid, bring_in, watch)
+        job = self._follow(job_id, listener)
+        bring_in.flush()
+        self._finish(uuid, job)
+        watch.report(Stage("", state=job.state))
+        return job
+
+    def _finish(self, uuid: str, job: Job) -> None:
+        def on_node() -> None:
+            if self._host.node(uuid).job_id == job.id:
+                self._host.set_job(uuid, "")
+            if job.error is not None:
+                self._host.say(uuid, error_text(job.error.to_error()), is_error=True)
+            else:
+                self._host.say(uuid, final_text(job.state, job.takes))
+
+        self._host.run_on_main(on_node)
+        # Plates of a lost job stay: a backend that comes back may take it up again.
+        if job.state is not JobState.LOST and not self._settings.load().spool.keep:
+            for pattern in (job.request.plate.path_pattern, job.request.matte.path_pattern):
+                self._folders.discard(posixpath.dirname(pattern))
+
+    def _say(self, uuid: str, text: str) -> None:
+        self._host.run_on_main(lambda: self._host.say(uuid, text))
+
+    def _say_error(self, uuid: str, error: GenAIFillError) -> None:
+        if not isinstance(error, NodeGone):
+            self._host.run_on_main(lambda: self._host.say(uuid, error_text(error), is_error=True))
+
+
+class _Listener:
+    """Turns what a job tells into the node's state and the watch's stages."""
+
+    def __init__(
+        self, host: Host, clock: Clock, uuid: str, bring_in: BringInTake, watch: FillWatch
+    ) -> None:
+        self._host = host
+        self._clock = clock
+        self._uuid = uuid
+        self._bring_in = bring_in
+        self._watch = watch
+        self._eta = SmoothedEta()
+        self._phase = ""
+        self._said_s = float("-inf")
+
+    def on_job(self, job: Job) -> None:
+        self._bring_in.note_job(job)
+        if job.state is JobState.QUEUED:
+            self._tell(job.state, Progress(queue_text(job.queue_position)), known=False)
+        elif not job.state.is_final:
+            self._tell(job.state, job.progress)
+
+    def on_event(self, event: JobEvent) -> None:
+        if event.frame is not None:
+            self._bring_in.note_frame(event.frame)
+        if event.kind is EventKind.LOG and event.message:
+            self._watch.log(event.message)
+        if event.state is JobState.QUEUED:
+            self._tell(event.state, Progress(queue_text(None)), known=False)
+        elif not event.state.is_final and event.kind is not EventKind.LOG:
+            self._tell(event.state, event.progress)
+
+    def on_idle(self) -> None:
+        self._bring_in.flush_if_due()
+
+    def on_gap(self) -> None:
+        self._watch.report(Stage("Connecting to the backend again"))
+
+    def _tell(self, state: JobState, progress: Progress, *, known: bool = True) -> None:
+        now = self._clock.now()
+        if progress.phase != self._phase:
+            self._phase = progress.phase
+            self._eta.reset()
+        eta = self._eta.update(now, progress.eta_s)
+        fraction = progress.fraction if known else None
+        phase = "Cancelling" if state is JobState.CANCELLING else progress.phase or "Filling"
+        self._watch.report(Stage(phase, fraction, eta, state))
+        if now - self._said_s >= SAY_INTERVAL_S:
+            self._said_s = now
+            text = progress_text(phase, fraction, eta)
+            self._host.run_on_main(lambda: self._host.say(self._uuid, text))

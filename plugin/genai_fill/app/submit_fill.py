@@ -1,0 +1,261 @@
+"""Turn a node into a job: check it, write the plates, post the request."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from genai_fill.app.ports import (
+    Backend,
+    Host,
+    NodeInputs,
+    NodeState,
+    Person,
+    ScriptState,
+    SettingsSource,
+    SpoolFolders,
+)
+from genai_fill.app.spool_plates import Spooled, SpoolPlates
+from genai_fill.app.start_backend import BackendConnection, Reached
+from genai_fill.app.watch import FillWatch, Stage
+from genai_fill.domain.frame_ranges import resolve_range, source_range
+from genai_fill.domain.output_paths import PathFields, output_place
+from genai_fill.domain.reachable import is_under
+from genai_fill.domain.seeds import RandomBelow, seed_for_generate
+from genai_fill_contract.engine import EngineDescription, EngineKind
+from genai_fill_contract.errors import (
+    BackendTimeout,
+    InvalidRequest,
+    ModelMissing,
+    NotConnected,
+    UnknownEngine,
+)
+from genai_fill_contract.fill import (
+    CropMode,
+    CropPolicy,
+    FillRequest,
+    MatteShaping,
+    OutputPlace,
+    Provenance,
+)
+from genai_fill_contract.hello import EngineList
+from genai_fill_contract.job import Job, JobState
+from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef
+from genai_fill_contract.settings import Settings
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything known of a fill before a pixel is written."""
+
+    node: NodeState
+    script: ScriptState
+    inputs: NodeInputs
+    frames: FrameRange
+    place: OutputPlace
+    settings: Settings
+
+
+class SubmitFill:
+    """Posts a fill. For worker threads; also works on the main thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        connection: BackendConnection,
+        folders: SpoolFolders,
+        settings: SettingsSource,
+        person: Person,
+        random_below: RandomBelow,
+        new_key: Callable[[], str],
+    ) -> None:
+        """``new_key`` returns a fresh idempotency key."""
+        self._host = host
+        self._connection = connection
+        self._folders = folders
+        self._spool = SpoolPlates(host, folders)
+        self._settings = settings
+        self._person = person
+        self._random_below = random_below
+        self._new_key = new_key
+
+    def __call__(self, uuid: str, watch: FillWatch) -> Job:
+        """Return the job of a node's fill.
+
+        The node then holds the job's id and its takes. Raises `FillStopped` when cancelled
+        and any `GenAIFillError`; then nothing was posted and nothing is left on disk.
+        """
+        plan = self._host.run_on_main(lambda: self._plan(uuid))
+        reached = self._reach(watch)
+        engine = _engine(reached.backend.engines(), plan)
+        _check_form(plan, engine)
+        spooled = self._write(uuid, plan, reached, engine, watch)
+        try:
+            seed = self._host.run_on_main(lambda: self._seed(uuid))
+            job = self._post(reached.backend, self._request(plan, engine, spooled, seed), watch)
+        except BaseException:
+            self._folders.discard(spooled.folder)
+            raise
+        self._host.run_on_main(lambda: self._keep(uuid, job))
+        return job
+
+    def _plan(self, uuid: str) -> _Plan:
+        node, script = self._host.node(uuid), self._host.script()
+        inputs = self._host.inputs(uuid)
+        if inputs.plate_range is None:
+            raise NotConnected(
+                f"The plate input of {node.name} is not connected.",
+                hint="Connect the plate to the first input.",
+            )
+        if not inputs.matte_connected:
+            raise NotConnected(
+                f"The matte input of {node.name} is not connected.",
+                hint="Connect a roto matte that is 1 where something new goes.",
+            )
+        settings = self._settings.load()
+        form = node.form
+        return _Plan(
+            node=node,
+            script=script,
+            inputs=inputs,
+            frames=resolve_range(
+                form.range_mode,
+                current=script.current_frame,
+                plate=inputs.plate_range,
+                first=form.first,
+                last=form.last,
+            ),
+            place=output_place(
+                node.output_directory or settings.output.directory,
+                node.output_name or settings.output.name,
+                PathFields(script.path, node.name, self._person.show, self._person.shot),
+            ),
+            settings=settings,
+        )
+
+    def _reach(self, watch: FillWatch) -> Reached:
+        watch.report(Stage("Looking for the backend"))
+        reached = self._connection.connect(
+            start=True, on_start=lambda: watch.report(Stage("Starting the backend"))
+        )
+        watch.check()
+        return reached
+
+    def _write(
+        self,
+        uuid: str,
+        plan: _Plan,
+        reached: Reached,
+        engine: EngineDescription,
+        watch: FillWatch,
+    ) -> Spooled:
+        roots = reached.hello.allowed_roots
+        plate, matte = plan.inputs.plate, plan.inputs.matte
+        inputs = NodeInputs(
+            plan.inputs.plate_range,
+            plan.inputs.matte_connected,
+            plate if plate and is_under(plate.path_pattern, roots) else None,
+            matte if matte and is_under(matte.path_pattern, roots) else None,
+        )
+        frames = plan.frames
+        if engine.kind is EngineKind.SHOT and plan.inputs.plate_range is not None:
+            frames = source_range(frames, plan.inputs.plate_range)
+        parent = plan.settings.spool.dir.replace("\\", "/") or posixpath.join(
+            plan.place.directory, "spool"
+        )
+        return self._spool(uuid, inputs, frames, parent, watch)
+
+    def _seed(self, uuid: str) -> int:
+        form = self._host.node(uuid).form
+        seed = seed_for_generate(
+            form.seed, locked=form.seed_locked, random_below=self._random_below
+        )
+        if seed != form.seed:
+            self._host.edit(uuid, {"seed": seed})
+        return seed
+
+    def _request(
+        self, plan: _Plan, engine: EngineDescription, spooled: Spooled, seed: int
+    ) -> FillRequest:
+        form = plan.node.form
+        colour = plan.script.colour
+        return FillRequest(
+            plate=PlateRef(
+                spooled.plate.path_pattern,
+                spooled.plate.frame_range,
+                colorspace=colour.working_space,
+                view=plan.script.view,
+            ),
+            matte=MatteRef(
+                spooled.matte.path_pattern,
+                spooled.matte.frame_range,
+                channel=spooled.matte.channel,
+                invert=plan.node.matte_invert,
+                view=plan.script.view,
+            ),
+            frame_range=plan.frames,
+            engine_id=engine.id,
+            output=plan.place,
+            prompt=form.prompt,
+            negative_prompt=form.negative_prompt,
+            seed=seed,
+            takes=form.takes,
+            engine_options=dict(form.engine_options),
+            shaping=MatteShaping(form.grow_px, form.feather_px, form.blend_px),
+            crop=CropPolicy(CropMode(form.crop_mode), form.context_px),
+            colour=colour,
+            provenance=Provenance(
+                user=self._person.user,
+                show=self._person.show,
+                shot=self._person.shot,
+                script=plan.script.path,
+                node=plan.node.name,
+                host=self._person.host,
+            ),
+        )
+
+    def _post(self, backend: Backend, request: FillRequest, watch: FillWatch) -> Job:
+        watch.check()
+        watch.report(Stage("Handing over to the backend"))
+        key = self._new_key()
+        try:
+            return backend.submit(request, key=key)
+        except BackendTimeout:
+            return backend.submit(request, key=key)  # the same key, so never a second job
+
+    def _keep(self, uuid: str, job: Job) -> None:
+        self._host.set_job(uuid, job.id)
+        self._host.remember(uuid, self._host.node(uuid).takes.with_job(job))
+        self._host.say(uuid, "Waiting to start" if job.state is JobState.QUEUED else "Filling")
+
+
+def _engine(engines: EngineList, plan: _Plan) -> EngineDescription:
+    wanted = plan.node.form.engine_id or engines.default_engine_id
+    found = next((engine for engine in engines.engines if engine.id == wanted), None)
+    if found is None:
+        raise UnknownEngine(
+            f"The backend has no engine {wanted!r}.",
+            hint=f"It has: {', '.join(e.id for e in engines.engines) or 'none'}.",
+            engine=wanted,
+        )
+    if not found.available:
+        raise ModelMissing(
+            f"The engine {found.label!r} cannot be used.",
+            hint=found.unavailable_reason or "Choose another engine.",
+            engine=wanted,
+        )
+    return found
+
+
+def _check_form(plan: _Plan, engine: EngineDescription) -> None:
+    """Raise what the backend would, before minutes go into writing plates."""
+    form = plan.node.form
+    engine.resolve(form.engine_options)
+    if engine.needs_prompt and not form.prompt.strip():
+        raise InvalidRequest(
+            f"{plan.node.name} has no prompt, and the engine {engine.label!r} needs one.",
+            hint="Describe what should be in the matte.",
+        )
+    MatteShaping(form.grow_px, form.feather_px, form.blend_px)
+    CropPolicy(CropMode(form.crop_mode), form.context_px)
