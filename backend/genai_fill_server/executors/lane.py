@@ -23,6 +23,7 @@ from genai_fill_server.executors.protocol import (
     Run,
 )
 from genai_fill_server.service.conclude_job import ConcludeJob
+from genai_fill_server.service.job_log import logging_job
 from genai_fill_server.service.job_ports import JobStore
 
 _LOG = logging.getLogger(__name__)
@@ -117,7 +118,8 @@ class Lane:
         if job is None:
             self._rest()
         else:
-            self._run_job(job)
+            with logging_job(job.id):
+                self._run_job(job)
 
     def _rest(self) -> None:
         """Wait for work; end the worker when there is none for long."""
@@ -156,7 +158,7 @@ class Lane:
 
     def _follow(self, job: Job) -> None:
         worker = self._ready_worker()
-        _LOG.info("job %s: runs in process %s", job.id, worker.pid)
+        _LOG.info("runs in process %s", worker.pid)
         bare = tuple(replace(take, frames_done=()) for take in job.takes)
         worker.send(Run(replace(job, takes=bare)))
         deadline: float | None = None
@@ -171,7 +173,7 @@ class Lane:
             if message is not None:
                 self._note(job.id, message)
             if deadline is not None and time.monotonic() > deadline:
-                _LOG.warning("job %s: the worker did not stop in time: killed", job.id)
+                _LOG.warning("the worker did not stop in time: killed")
                 self._kill_worker()
                 self._conclude.cancelled(job.id)
                 return
@@ -192,7 +194,7 @@ class Lane:
         elif isinstance(message, CropKnown):
             self._store.set_crop(job_id, message.window)
         else:
-            _LOG.warning("job %s: unexpected %s", job_id, type(message).__name__)
+            _LOG.warning("unexpected %s", type(message).__name__)
 
     def _finished(self, job_id: str, message: Finished) -> None:
         if message.state is JobState.DONE:
@@ -219,7 +221,7 @@ class Lane:
 
     def _worker_died(self, job_id: str, epitaph: str) -> None:
         deaths = self._store.count_worker_death(job_id)
-        _LOG.error("job %s: its worker died: %s", job_id, epitaph)
+        _LOG.error("the worker of job %s died: %s", job_id, epitaph)
         before = self._store.get(job_id).state
         after = state_after_worker_death(before, deaths)
         if after is JobState.QUEUED:

@@ -60,6 +60,7 @@ class MakeThumbnail:
 
     request_id: int
     path: str
+    frame: int
     width_px: int
     colour: ColourSettings
 

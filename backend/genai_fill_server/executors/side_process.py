@@ -57,8 +57,11 @@ class SideProcess:
 
     def png(self, request: ThumbnailRequest) -> bytes:
         """Return a PNG file of the frame. Raises as `describe` does."""
-        question = MakeThumbnail(next(self._ids), request.path, request.width_px, request.colour)
-        answer = self._ask(question)
+        answer = self._ask(
+            MakeThumbnail(
+                next(self._ids), request.path, request.frame, request.width_px, request.colour
+            )
+        )
         if not isinstance(answer, Thumbnail):
             raise _unexpected(answer)
         try:

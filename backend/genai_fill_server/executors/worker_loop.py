@@ -40,6 +40,7 @@ from genai_fill_server.executors.protocol import (
     to_line,
 )
 from genai_fill_server.executors.worker_watch import WorkerWatch
+from genai_fill_server.service.job_log import logging_job
 from genai_fill_server.service.job_ports import ThumbnailRequest
 from genai_fill_server.service.ports import FillCancelled
 
@@ -122,7 +123,9 @@ class WorkerLoop:
                 lambda: Engines(message.request_id, tuple(duties.describe())),
             )
         elif isinstance(message, MakeThumbnail):
-            request = ThumbnailRequest(message.path, message.width_px, message.colour)
+            request = ThumbnailRequest(
+                message.path, message.frame, message.width_px, message.colour
+            )
             self._answer(
                 message.request_id,
                 lambda: Thumbnail(
@@ -143,7 +146,8 @@ class WorkerLoop:
         )
         try:
             watch.check()
-            duties.run(job, watch)
+            with logging_job(job.id):
+                duties.run(job, watch)
         except FillCancelled:
             ended = Finished(job.id, JobState.CANCELLED)
         except Exception as error:  # noqa: BLE001 - the process boundary

@@ -122,4 +122,5 @@ def _thumbnail_of(job: Job, take: Take, frame: int, width_px: int) -> ThumbnailR
             hint="Wait for its frame event.",
             frame=frame,
         )
-    return ThumbnailRequest(path_at(take.path_pattern, frame), width_px, job.request.colour)
+    path = path_at(take.path_pattern, frame)
+    return ThumbnailRequest(path, frame, width_px, job.request.colour)

@@ -6,7 +6,7 @@ process stays small and answers within a second of its start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,7 +93,7 @@ class JobStore(Protocol):
     def events(self, job_id: str, after: int) -> tuple[JobEvent, ...]:
         """Return the job's events with ids above ``after``, in order."""
 
-    def subscribe(self, job_id: str, wake: Callable[[], None]) -> Unsubscribe:
+    def subscribe(self, job_id: str, wake: Callable[[], object]) -> Unsubscribe:
         """Call ``wake`` after each new event of the job, from any thread."""
 
 
@@ -140,6 +140,7 @@ class ThumbnailRequest:
     """A picture of one frame of a take: display-referred, ``width_px`` wide."""
 
     path: str
+    frame: int
     width_px: int
     colour: ColourSettings
 
@@ -153,6 +154,3 @@ class ThumbnailMaker(Protocol):
 
 TakeAllocator = Callable[[FillRequest, str], tuple[Take, ...]]
 """Makes the version folders of a request's takes: (request, job id) -> takes."""
-
-EngineSettings = Mapping[str, object]
-"""What engine factories are created with; see ``bootstrap.engine_settings``."""

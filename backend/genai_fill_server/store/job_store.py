@@ -18,7 +18,7 @@ from genai_fill_server.service.job_ports import NewJob, Unsubscribe
 from genai_fill_server.store import job_rows as rows
 from genai_fill_server.store.schema import open_database
 
-Wake = Callable[[], None]
+Wake = Callable[[], object]
 
 
 class SqliteJobStore:

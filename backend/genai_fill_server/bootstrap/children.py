@@ -1,0 +1,43 @@
+"""How this server starts its child processes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from genai_fill_contract.settings import Settings
+from genai_fill_server.bootstrap.config import allowed_roots, trusted_files
+from genai_fill_server.executors.child_environment import child_environment
+from genai_fill_server.executors.child_process import ChildCommand, ChildProcess
+from genai_fill_server.executors.protocol import Start
+
+_WORKER_MODULE = "genai_fill_server.bootstrap.worker"
+
+
+def child_starter(
+    settings: Settings, environment: Mapping[str, str], log_dir: Path
+) -> Callable[[str, str], ChildProcess]:
+    """Return a function (name, device) that starts a child, logging to ``<name>.log``."""
+    roots, trusted = allowed_roots(settings), trusted_files(environment)
+    child_env = child_environment(environment, settings.worker.threads)
+
+    def start_child(name: str, device: str) -> ChildProcess:
+        safe = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+        command = ChildCommand(
+            # -P: a folder that the server happens to stand in is no place to import from.
+            arguments=(sys.executable, "-P", "-m", _WORKER_MODULE),
+            environment=child_env,
+            log_path=log_dir / f"{safe}.log",
+        )
+        return ChildProcess(
+            command, Start(start.settings, device, start.roots, start.trusted_files)
+        )
+
+    return start_child
+
+
+def devices_of(settings: Settings) -> tuple[str, ...]:
+    """Return the devices that get a worker each: ``models.device``, split at commas."""
+    return tuple(part.strip() for part in settings.models.device.split(",") if part.strip())
