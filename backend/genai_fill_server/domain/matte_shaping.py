@@ -32,11 +32,16 @@ def reach_px(shaping: MatteShaping) -> int:
     return math.ceil(max(shaping.grow_px, 0.0) + max(shaping.feather_px, shaping.blend_px))
 
 
+def margin_px(shaping: MatteShaping) -> int:
+    """Return how many pixels of the plate round the matte shaping must be shown."""
+    return reach_px(shaping) + math.ceil(max(-shaping.grow_px, 0.0))
+
+
 def generation_matte(matte: Matte, shaping: MatteShaping) -> Matte:
     """Return the matte that the engine fills: grown, then feathered.
 
     The edge is as wide as the wider of feather and blend, so that there is generated picture
-    wherever the composite shows some. ``matte`` (h, w) must carry `reach_px` pixels of margin
+    wherever the composite shows some. ``matte`` (h, w) must carry `margin_px` pixels of margin
     on each side where the plate goes on; what touches the array's edge counts as going on.
     """
     return soften(grow(matte, shaping.grow_px), max(shaping.feather_px, shaping.blend_px))

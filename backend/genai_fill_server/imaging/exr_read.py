@@ -1,0 +1,179 @@
+"""Read plates, mattes and headers: EXR first, anything OpenImageIO knows besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
+
+from genai_fill_contract.errors import GenAIFillError
+from genai_fill_contract.plate import Window
+from genai_fill_server.imaging.channels import FileChannel, find_channel, find_rgb
+from genai_fill_server.imaging.image_file import (
+    MAX_SUBIMAGES,
+    ask,
+    check_sane,
+    data_window,
+    opened,
+    quietly,
+    unreadable,
+)
+from genai_fill_server.imaging.metadata import carried_on
+from genai_fill_server.service.frame_ports import FrameHeader
+from genai_fill_server.service.ports import FloatImage, FloatMatte
+
+Planes = npt.NDArray[np.float32]
+
+
+def read_header(path: str, frame: int) -> FrameHeader:
+    """Return what the file says of itself; no pixel is read.
+
+    The first part speaks for the file. Raises `MissingFrames` or `UnreadableImage`.
+    """
+    with opened(path, frame) as image, quietly(path, frame):
+        spec = image.spec()
+        check_sane(spec, path, frame)
+        if spec.full_width <= 0 or spec.full_height <= 0:
+            raise unreadable(path, frame, "its display window is empty")
+        aspect = ask(lambda: float(spec.get_float_attribute("PixelAspectRatio", 1.0)), 1.0)
+        return FrameHeader(
+            display=Window(0, 0, spec.full_width, spec.full_height),
+            data_window=data_window(spec),
+            origin=(spec.full_x, spec.full_y),
+            pixel_aspect=aspect if 0.01 < aspect < 100 else 1.0,
+            pixel_type=str(spec.format),
+            channels=tuple(channel.name for channel in _file_channels(image)[0]),
+            metadata=carried_on(spec),
+        )
+
+
+def read_rgb(path: str, frame: int, window: Window, layer: str, view: str) -> FloatImage:
+    """Return RGB (h, w, 3) of ``layer`` in ``view``: float32, the file's own values.
+
+    Integer files are scaled to 0 to 1. 0 where the data window does not reach. Raises
+    `MissingFrames`, `UnreadableImage` or `UnknownChannel`.
+    """
+    with opened(path, frame) as image, quietly(path, frame):
+        channels, views = _file_channels(image)
+        chosen = find_rgb(channels, layer, view, views, path)
+        return _read(image, chosen, window, path, frame)
+
+
+def read_channel(path: str, frame: int, window: Window, name: str, view: str) -> FloatMatte:
+    """Return one channel (h, w), float32, named as Nuke names it. Raises as `read_rgb`."""
+    with opened(path, frame) as image, quietly(path, frame):
+        channels, views = _file_channels(image)
+        chosen = find_channel(channels, name, view, views, path)
+        return np.ascontiguousarray(_read(image, (chosen,), window, path, frame)[..., 0])
+
+
+def _file_channels(image: oiio.ImageInput) -> tuple[list[FileChannel], list[str]]:
+    """Return every channel of every part, and the names of the views."""
+    channels: list[FileChannel] = []
+    views: list[str] = []
+    part = 0
+    while part < MAX_SUBIMAGES and image.seek_subimage(part, 0):
+        spec = image.spec()
+        part_view = ask(lambda: str(spec.get_string_attribute("view")), "")  # noqa: B023
+        part_name = ask(
+            lambda: str(spec.get_string_attribute("oiio:subimagename")),  # noqa: B023
+            "",
+        )
+        views += [part_view] if part_view else []
+        views += _listed_views(spec)
+        channels += [
+            FileChannel(part, index, name, part_name, part_view)
+            for index, name in enumerate(spec.channelnames)
+        ]
+        part += 1
+    image.seek_subimage(0, 0)
+    return channels, list(dict.fromkeys(views))
+
+
+def _listed_views(spec: oiio.ImageSpec) -> list[str]:
+    listed = ask(lambda: spec.getattribute("multiView"), None)
+    if isinstance(listed, str):
+        return [name.strip() for name in listed.split(",") if name.strip()]
+    if isinstance(listed, tuple | list):
+        return [name for name in listed if isinstance(name, str)]
+    return []
+
+
+def _read(
+    image: oiio.ImageInput, chosen: Sequence[FileChannel], window: Window, path: str, frame: int
+) -> Planes:
+    result = np.zeros((window.height, window.width, len(chosen)), dtype=np.float32)
+    for part in dict.fromkeys(channel.part for channel in chosen):
+        if not image.seek_subimage(part, 0):
+            raise unreadable(path, frame, f"its part {part} cannot be opened")
+        spec = image.spec()
+        check_sane(spec, path, frame)
+        have = data_window(spec)
+        shared = have.intersection(window)
+        if shared.is_empty:
+            continue
+        places = [i for i, channel in enumerate(chosen) if channel.part == part]
+        indices = [chosen[i].index for i in places]
+        pixels = _pixels(image, part, shared, indices)
+        if pixels is None:
+            raise unreadable(path, frame, image.geterror() or "its pixels are damaged")
+        rows = slice(shared.y0 - window.y0, shared.y1 - window.y0)
+        columns = slice(shared.x0 - window.x0, shared.x1 - window.x0)
+        if places == list(range(len(chosen))):
+            result[rows, columns] = pixels
+        else:
+            result[rows, columns, places] = pixels
+    return result
+
+
+def _pixels(
+    image: oiio.ImageInput, part: int, window: Window, indices: Sequence[int]
+) -> Planes | None:
+    """Read ``window`` (inside the data window) of the channels at ``indices``."""
+    spec = image.spec()
+    first, last = min(indices), max(indices) + 1
+    rows = (window.y0 + spec.full_y, window.y1 + spec.full_y)
+    left = spec.x
+    if spec.tile_width:
+        area = _whole_tiles(spec, window)
+        raw = image.read_tiles(
+            part, 0, area.x0, area.x1, area.y0, area.y1, 0, 1, first, last, oiio.FLOAT
+        )
+        if raw is None:
+            return None
+        left = area.x0
+        top = rows[0] - area.y0
+        raw = raw.reshape(area.height, area.width, last - first)[top : top + window.height]
+    else:
+        raw = image.read_scanlines(part, 0, rows[0], rows[1], 0, first, last, oiio.FLOAT)
+        if raw is None:
+            return None
+        raw = raw.reshape(window.height, spec.width, last - first)
+    start = window.x0 + spec.full_x - left
+    cut = raw[:, start : start + window.width]
+    wanted = [index - first for index in indices]
+    return cut if wanted == list(range(last - first)) else cut[..., wanted]
+
+
+def _whole_tiles(spec: oiio.ImageSpec, window: Window) -> Window:
+    """Return the tiles that hold ``window``, in the file's own coordinates."""
+
+    def down(value: int, origin: int, tile: int) -> int:
+        return (value - origin) // tile * tile + origin
+
+    x0 = down(window.x0 + spec.full_x, spec.x, spec.tile_width)
+    y0 = down(window.y0 + spec.full_y, spec.y, spec.tile_height)
+    x1 = down(window.x1 + spec.full_x + spec.tile_width - 1, spec.x, spec.tile_width)
+    y1 = down(window.y1 + spec.full_y + spec.tile_height - 1, spec.y, spec.tile_height)
+    return Window(x0, y0, min(x1, spec.x + spec.width), min(y1, spec.y + spec.height))
+
+
+def is_readable(path: str, frame: int) -> bool:
+    """Whether the file is there and its header makes sense."""
+    try:
+        read_header(path, frame)
+    except GenAIFillError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""Open image files through OpenImageIO with our own errors. Every file is hostile input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
+
+from genai_fill_contract.errors import MissingFrames, UnreadableImage
+from genai_fill_contract.plate import Window
+
+T = TypeVar("T")
+
+MAX_PIXELS = 1 << 29
+"""No image larger than this (23 170 x 23 170) is opened: a header may claim anything."""
+
+MAX_CHANNELS = 1024
+MAX_SUBIMAGES = 256
+
+
+@contextmanager
+def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
+    """Open ``path`` and close it again.
+
+    Raises `MissingFrames` if nothing is there, `UnreadableImage` if it is not an image that
+    can be used.
+    """
+    if not Path(path).is_file():
+        raise MissingFrames(
+            f"Frame {frame} is not on disk: {path}.",
+            hint="Render the frame, or shorten the frame range.",
+            path=path,
+            frame=frame,
+        )
+    with quietly(path, frame):
+        image = oiio.ImageInput.open(path)
+    if image is None:
+        raise unreadable(path, frame, oiio.geterror() or "it is not an image")
+    try:
+        yield image
+    finally:
+        image.close()
+
+
+@contextmanager
+def quietly(path: str, frame: int) -> Iterator[None]:
+    """Turn what OpenImageIO's binding raises on hostile files into `UnreadableImage`."""
+    try:
+        yield
+    except (UnicodeDecodeError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise unreadable(path, frame, f"its header does not make sense ({error})") from error
+
+
+def unreadable(path: str, frame: int, reason: str) -> UnreadableImage:
+    """Return the error for a file that is there and cannot be used."""
+    # Keep the library's first line only: the rest repeats the path or lists plug-ins.
+    first_line = next((line.strip() for line in reason.splitlines() if line.strip()), "no reason")
+    return UnreadableImage(
+        f"Frame {frame} cannot be read: {path}: {first_line.rstrip('.')}.",
+        hint="Render or copy the frame again; it may be half-written or damaged.",
+        path=path,
+        frame=frame,
+    )
+
+
+def check_sane(spec: oiio.ImageSpec, path: str, frame: int) -> None:
+    """Raise `UnreadableImage` for sizes that no plate has and for deep images."""
+    pixels = spec.width * spec.height
+    if not 0 < pixels <= MAX_PIXELS or spec.width <= 0 or spec.nchannels > MAX_CHANNELS:
+        size = f"{spec.width} x {spec.height} pixels with {spec.nchannels} channels"
+        raise unreadable(path, frame, f"its header claims {size}")
+    if spec.deep:
+        raise unreadable(path, frame, "it is a deep image; flatten it with DeepToImage first")
+    if spec.depth > 1:
+        raise unreadable(path, frame, "it is a volume, not an image")
+
+
+def data_window(spec: oiio.ImageSpec) -> Window:
+    """Return the data window in plate coordinates (from the display window's corner)."""
+    x0, y0 = spec.x - spec.full_x, spec.y - spec.full_y
+    return Window(x0, y0, x0 + spec.width, y0 + spec.height)
+
+
+def ask(question: Callable[[], T], otherwise: T) -> T:
+    """Return the answer of ``question``, or ``otherwise`` where a hostile value breaks it."""
+    try:
+        return question()
+    except (UnicodeDecodeError, ValueError, TypeError, RuntimeError):
+        return otherwise
