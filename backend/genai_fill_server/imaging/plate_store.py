@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from genai_fill_contract.errors import GenAIFillError, MissingFrames
-from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef, Window, path_at
+from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef, Window, is_still, path_at
 from genai_fill_server.domain.byte_cache import ByteCache
 from genai_fill_server.imaging.exr_read import read_channel, read_header, read_rgb
 from genai_fill_server.service.frame_ports import FrameHeader
@@ -47,12 +47,16 @@ class _Sequence:
         """Return the file of ``frame``."""
         return path_at(self._pattern, frame)
 
+    def _covers(self, frame: int) -> bool:
+        """Whether the sequence has the frame at all; one still stands for every frame."""
+        return frame in self._range or is_still(self._pattern)
+
     def missing(self, frames: Iterable[int]) -> tuple[int, ...]:
         """Return the frames that are out of range or not on disk."""
         return tuple(
             frame
             for frame in frames
-            if frame not in self._range or not Path(self.path(frame)).is_file()
+            if not self._covers(frame) or not Path(self.path(frame)).is_file()
         )
 
     def header(self, frame: int) -> FrameHeader:
@@ -60,7 +64,7 @@ class _Sequence:
         with self._lock:
             if frame in self._headers:
                 return self._headers[frame]
-        if frame not in self._range:
+        if not self._covers(frame):
             raise MissingFrames(
                 f"Frame {frame} is outside the range {self._range} of {self._pattern}.",
                 hint="Widen the range of the input, or shorten the frame range.",
@@ -73,7 +77,7 @@ class _Sequence:
 
     def has_frame(self, frame: int) -> bool:
         """Whether `header` would succeed. What was found unusable is not tried again."""
-        if frame not in self._range or frame in self._unusable:
+        if not self._covers(frame) or frame in self._unusable:
             return False
         try:
             self.header(frame)

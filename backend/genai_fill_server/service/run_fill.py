@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from genai_fill_contract.errors import GenAIFillError, GenerationFailed, OutOfMemory
 from genai_fill_contract.fill import FillRequest
@@ -132,14 +132,18 @@ class _FillRun:
         with _EngineFaults(self._engine, "before its first frame"):
             frames = iter(self._engine.fill(self._view, job, self._progress))
         where = "before its first frame"
-        while True:
-            self._progress.check()
-            with _EngineFaults(self._engine, where):
-                made = next(frames, None)
-            if made is None:
-                return
-            where = f"after frame {made.frame} of take {made.take_index + 1}"
-            yield made
+        try:
+            while True:
+                self._progress.check()
+                with _EngineFaults(self._engine, where):
+                    made = next(frames, None)
+                if made is None:
+                    return
+                where = f"after frame {made.frame} of take {made.take_index + 1}"
+                yield made
+        finally:
+            if isinstance(frames, Generator):
+                frames.close()  # a cancelled engine lets go of its memory now, not some day
 
     def _take_in(self, made: EngineFrame) -> None:
         if not 0 <= made.take_index < len(self._records) or made.frame not in self._view.frames:

@@ -1,12 +1,13 @@
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genai_fill_contract.fill import CropMode
 from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.domain.crop_path import Corridor, shortest_path
 from genai_fill_server.domain.crop_window import CropRules, plan_crops
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PLATE = Window(0, 0, 4096, 2160)
 
@@ -134,7 +135,7 @@ def test_the_path_stays_in_its_corridor(corridors):
 @given(CORRIDORS)
 def test_no_path_through_the_corridor_moves_less(corridors):
     # The least possible travel, by dynamic programming over all whole positions.
-    best = {x: 0 for x in range(corridors[0].low, corridors[0].high + 1)}
+    best = dict.fromkeys(range(corridors[0].low, corridors[0].high + 1), 0)
     for corridor in corridors[1:]:
         best = {
             x: min(cost + abs(x - other) for other, cost in best.items())

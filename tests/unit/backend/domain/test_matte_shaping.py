@@ -1,5 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
 from genai_fill_contract.fill import MatteShaping
 from genai_fill_server.domain.matte_shaping import (
     blend_matte,
@@ -8,9 +12,6 @@ from genai_fill_server.domain.matte_shaping import (
     reach_px,
     soften,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 1.0, 1.0, 0.25, 0.5, 0.003])
 MATTES = arrays(np.float32, st.tuples(st.integers(1, 22), st.integers(1, 22)), elements=LEVELS)

@@ -1,8 +1,9 @@
 import pytest
-from genai_fill_contract.plate import FrameRange
-from genai_fill_server.domain.temporal_windows import frame_weights, plan_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from genai_fill_contract.plate import FrameRange
+from genai_fill_server.domain.temporal_windows import frame_weights, plan_windows
 
 PLANS = st.tuples(
     st.integers(1, 500), st.integers(1, 121), st.sampled_from([1, 4, 8]), st.integers(0, 60)
