@@ -85,6 +85,8 @@ class EngineJob:
     ``seeds`` has one entry a take. ``options`` holds every option of the engine's
     description. ``done`` says for each take which frames are already on disk: they need not
     be made again, and what is made must not depend on where a job was resumed.
+    ``scratch_dir`` is a folder of the job for what an engine wants to find again when the
+    job is resumed; it is removed with the job. Empty: there is none.
     """
 
     seeds: tuple[int, ...]
@@ -92,6 +94,7 @@ class EngineJob:
     negative_prompt: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     done: tuple[frozenset[int], ...] = ()
+    scratch_dir: str = ""
 
 
 @dataclass(frozen=True)

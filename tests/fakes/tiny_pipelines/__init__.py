@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from tests.fakes.tiny_pipelines import stable_diffusion
+from tests.fakes.tiny_pipelines import stable_diffusion, wan_vace
 
 _BUILDERS = {
     "stable-diffusion": stable_diffusion.sd15,
     "stable-diffusion-xl": stable_diffusion.sdxl,
+    "wan-vace": wan_vace.wan_vace,
 }
 
 

@@ -23,6 +23,7 @@ from genai_fill_server.engines.diffusers.folder import (
 from genai_fill_server.engines.diffusers.image_engine import ImageEngine
 from genai_fill_server.engines.diffusers.model_engine import Model
 from genai_fill_server.engines.diffusers.refused import RefusedEngine
+from genai_fill_server.engines.diffusers.video_engine import VideoEngine
 from genai_fill_server.service.ports import Engine
 
 __all__ = ["create"]
@@ -89,7 +90,10 @@ def _engine(
     )
 
 
-_KINDS = {EngineKind.IMAGE: ImageEngine}
+_KINDS: dict[EngineKind, type[ImageEngine] | type[VideoEngine]] = {
+    EngineKind.IMAGE: ImageEngine,
+    EngineKind.VIDEO: VideoEngine,
+}
 
 
 def _unknown_family(folder: ModelFolder) -> EngineError:

@@ -185,11 +185,14 @@ def noise_option() -> EngineOption:
 
 def call_seed(seed: int, frame: int, options: Options) -> int:
     """Return the seed of one frame's noise (see `noise_option`)."""
-    if options.get("noise") != "per_frame":
-        return seed
+    return mixed_seed(seed, frame) if options.get("noise") == "per_frame" else seed
+
+
+def mixed_seed(seed: int, number: int) -> int:
+    """Return a seed of its own for ``number`` (a frame): neighbours get unrelated noise."""
     # Any fixed mixing of two 32-bit numbers would do; this is the finaliser of SplitMix64
-    # (Steele, Lea, Flood 2014), so neighbouring frames get unrelated noise.
-    value = (seed << 32 | frame & 0xFFFFFFFF) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    # (Steele, Lea, Flood 2014).
+    value = (seed << 32 | number & 0xFFFFFFFF) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
     value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
     return (value ^ value >> 31) & 0x7FFFFFFFFFFFFFFF

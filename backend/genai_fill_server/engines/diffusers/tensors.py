@@ -16,3 +16,10 @@ def picture_of(image: FloatImage, hole: npt.NDArray[np.bool_]) -> Picture:
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None],
         hole=torch.from_numpy(hole.astype(np.float32))[None, None],
     )
+
+
+def clip_of(video: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]) -> Picture:
+    """Return a clip (f, h, w, 3) and its holes (f, h, w) as 5-D tensors (1, f, 3, h, w)."""
+    frames = torch.from_numpy(np.ascontiguousarray(video.transpose(0, 3, 1, 2)))[None]
+    mask = torch.from_numpy(holes.astype(np.float32))[None, :, None]
+    return Picture(image=frames, hole=mask.expand(-1, -1, 3, -1, -1).contiguous())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from genai_fill_server.engines.diffusers.families.stable_diffusion import StableDiffusion
 from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import StableDiffusionXL
+from genai_fill_server.engines.diffusers.families.wan_vace import WanVace
 from genai_fill_server.engines.diffusers.family import Family
 
-FAMILIES: tuple[Family, ...] = (StableDiffusion(), StableDiffusionXL())
+FAMILIES: tuple[Family, ...] = (StableDiffusion(), StableDiffusionXL(), WanVace())
 
 
 def family_of(pipeline: str) -> Family | None:

@@ -28,3 +28,9 @@ class TestStableDiffusion(DiffusersCompliance):
 
 class TestStableDiffusionXL(DiffusersCompliance):
     model = "stable-diffusion-xl"
+
+
+class TestWanVace(DiffusersCompliance):
+    model = "wan-vace"
+    frame_count = 5
+    options = {"steps": 1, "window_frames": 5, "overlap_frames": 1}  # noqa: RUF012 - as above

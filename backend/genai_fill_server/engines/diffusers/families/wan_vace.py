@@ -1,0 +1,145 @@
+"""Wan VACE: masked video. Kept pixels go in as they are, the hole as mid-grey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.family import (
+    Family,
+    Options,
+    Picture,
+    TextEncoderLimit,
+    guidance_option,
+    steps_option,
+)
+
+MAX_PROMPT_TOKENS = 512
+
+
+class WanVace(Family):
+    """Wan 2.1 and 2.2 VACE.
+
+    Jiang et al., *VACE: All-in-One Video Creation and Editing* (2025). Sides are multiples
+    of 16, windows of 4·n + 1 frames; 81 frames is what it was trained on.
+    """
+
+    name = "wan-vace"
+    label = "Wan VACE"
+    pipeline = "WanVACEPipeline"
+    accepts = frozenset({"WanVACEPipeline"})
+    kind = EngineKind.VIDEO
+    multiple_px = 16
+    native_px = 640
+    smallest = 0.6
+    largest = 1.0
+    frame_multiple = 4
+    window_frames = 81
+    help = (
+        "Fills whole shots with one video model: frames belong together. Long shots run in "
+        "windows that overlap; their frames come out one for one, never resampled in time."
+    )
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options."""
+        del card
+        return (
+            steps_option(50),
+            guidance_option(5.0, maximum=20.0),
+            *_window_options(),
+            EngineOption(
+                "conditioning",
+                "Conditioning",
+                OptionType.FLOAT,
+                1.0,
+                "How strongly the plate round the matte holds the result. Lower it if the "
+                "result copies its surroundings too literally.",
+                minimum=0.0,
+                maximum=2.0,
+                step=0.05,
+                advanced=True,
+            ),
+            EngineOption(
+                "flow_shift",
+                "Flow shift",
+                OptionType.FLOAT,
+                3.0,
+                "Where the steps are spent: high values on layout, low ones on detail. 3 suits "
+                "480 lines, 5 suits 720.",
+                minimum=0.5,
+                maximum=20.0,
+                step=0.5,
+                advanced=True,
+            ),
+        )
+
+    def scheduler(self, own: Any, options: Options) -> Any:
+        """Return the model's own scheduler with the flow shift that was asked for."""
+        # Two names for one thing: UniPC and DPM++ call it flow_shift, Euler calls it shift.
+        key = "flow_shift" if "flow_shift" in own.config else "shift"
+        return type(own).from_config(own.config, **{key: float(options["flow_shift"])})
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One UMT5 encoder."""
+        return (TextEncoderLimit("UMT5", pipe.tokenizer, MAX_PROMPT_TOKENS),)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        positive, negated = pipe.encode_prompt(
+            prompt,
+            negative_prompt=negative,
+            do_classifier_free_guidance=float(options["guidance"]) > 1.0,
+            # The pipeline's call reads 512 tokens, this method 226 unless told.
+            max_sequence_length=MAX_PROMPT_TOKENS,
+        )
+        return {"prompt_embeds": positive, "negative_prompt_embeds": negated}
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments. ``picture`` is 5-D: (1, frames, channels, h, w).
+
+        A list of frames crashes the pipeline, and a video larger than ``height × width`` is
+        made smaller without a word, so both are given as they are.
+        """
+        del pipe
+        return {
+            "video": picture.image,
+            "mask": picture.hole,
+            "height": picture.height,
+            "width": picture.width,
+            "num_frames": int(picture.image.shape[1]),
+            "num_inference_steps": int(options["steps"]),
+            "guidance_scale": float(options["guidance"]),
+            "conditioning_scale": float(options["conditioning"]),
+        }
+
+
+def _window_options() -> tuple[EngineOption, ...]:
+    return (
+        EngineOption(
+            "window_frames",
+            "Window",
+            OptionType.INT,
+            81,
+            "Frames made at once; 4·n + 1, others are rounded down. Shorter windows need less "
+            "memory and drift more.",
+            minimum=5,
+            maximum=161,
+            step=4,
+            unit="frames",
+            advanced=True,
+        ),
+        EngineOption(
+            "overlap_frames",
+            "Overlap",
+            OptionType.INT,
+            17,
+            "Frames that a window keeps of the one before, to carry on from. More is steadier "
+            "and slower.",
+            minimum=1,
+            maximum=80,
+            step=4,
+            unit="frames",
+            advanced=True,
+        ),
+    )
