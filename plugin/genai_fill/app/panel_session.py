@@ -118,65 +118,62 @@ class PanelSession:
         """Set fields of `FillForm`, as one undo step. Another engine starts with its defaults."""
         if strangers := sorted(set(changes) - _FORM_FIELDS):
             raise TypeError(f"not a field of the form: {strangers[0]}")
-        with self._acting() as uuid:
+
+        def action(uuid: str) -> None:
             engine = changes.get("engine_id")
             if engine is not None and engine != self._host.node(uuid).form.engine_id:
                 changes.setdefault("engine_options", {})
             self._host.edit(uuid, changes)
 
+        self._act(action)
+
     def set_option(self, name: str, value: OptionValue) -> None:
         """Set one engine option; one that equals the engine's default is not kept."""
-        with self._acting() as uuid:
+
+        def action(uuid: str) -> None:
             options = dict(self._host.node(uuid).form.engine_options)
             engine = self._state.engine
             known = {option.name: option for option in engine.options} if engine else {}
-            if name in known:
-                value = known[name].check(value)
-            if name in known and value == known[name].default:
+            checked = known[name].check(value) if name in known else value
+            if name in known and checked == known[name].default:
                 options.pop(name, None)
             else:
-                options[name] = value
+                options[name] = checked
             self._host.edit(uuid, {"engine_options": options})
+
+        self._act(action)
 
     def reset_options(self) -> None:
         """Go back to the engine's defaults."""
-        with self._acting() as uuid:
-            self._host.edit(uuid, {"engine_options": {}})
+        self._act(lambda uuid: self._host.edit(uuid, {"engine_options": {}}))
 
     def roll_seed(self) -> None:
         """Take a new random seed."""
-        with self._acting() as uuid:
-            self._host.edit(uuid, {"seed": roll_seed(self._random_below)})
+        self._act(lambda uuid: self._host.edit(uuid, {"seed": roll_seed(self._random_below)}))
 
     def generate(self) -> None:
         """Spool, submit and follow a fill."""
-        with self._acting() as uuid:
-            self._fills.generate(uuid)
+        self._act(self._fills.generate)
 
     def cancel(self) -> None:
         """Cancel what is going on for this node."""
-        with self._acting() as uuid:
-            self._fills.cancel(uuid)
+        self._act(self._fills.cancel)
 
     def choose_take(self, version: int | None) -> None:
         """Show a take in the node's output, or the plate for None."""
-        with self._acting() as uuid:
-            choose_take(self._host, uuid, version)
+        self._act(lambda uuid: choose_take(self._host, uuid, version))
 
     def forget_take(self, version: int) -> None:
         """Take it off the node's list; the files stay on disk."""
-        with self._acting() as uuid:
-            forget_take(self._host, uuid, version)
+        self._act(lambda uuid: forget_take(self._host, uuid, version))
 
     def restore_take_settings(self, version: int) -> None:
         """Put the prompt, seed, engine and options of a take back onto the node."""
-        with self._acting() as uuid:
-            restore_take_settings(self._host, uuid, version)
+        self._act(lambda uuid: restore_take_settings(self._host, uuid, version))
 
     def reveal_take(self, version: int) -> None:
         """Open the take's folder in the system's file browser."""
-        with self._acting() as uuid:
-            reveal_take(self._host, self._browser, uuid, version)
+        self._act(lambda uuid: reveal_take(self._host, self._browser, uuid, version))
 
     def refresh_engines(self) -> None:
         """Ask the backend again which engines it has, starting it if allowed."""
@@ -202,15 +199,16 @@ class PanelSession:
         except GenAIFillError as error:
             self._show_error(ErrorReport.of(error))
 
-    @contextmanager
-    def _acting(self) -> Iterator[str]:
-        """Give the node to act on, and show what came of it; nothing without a node."""
-        uuid = self._current
+    def _act(self, action: Callable[[str], None]) -> None:
+        """Act on the node, and show what came of it."""
         self._clear_error()
-        with self._reporting():
-            if uuid is None:
-                raise NodeGone("No GenAI Fill node is selected.", hint="Select one, or create one.")
-            yield uuid
+        if self._current is None:
+            self._error = ErrorReport.of(
+                NodeGone("No GenAI Fill node is selected.", hint="Select one, or create one.")
+            )
+        else:
+            with self._reporting():
+                action(self._current)
         self.refresh()
 
     def _show_error(self, report: ErrorReport) -> None:

@@ -1,0 +1,206 @@
+"""The composition root: what menu.py, the gizmo's buttons and Nuke's panes call.
+
+Importing this is cheap: no Qt, no network. The application is built when it is first needed
+and kept here, in one place, for as long as Nuke runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+import sys
+import uuid as uuids
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genai_fill.app.panel_session import PanelSession
+    from genai_fill.app.panel_state import PanelActions
+    from genai_fill.app.run_fill import RunFill
+    from genai_fill.nuke_host.host import NukeHost
+    from genai_fill_contract.job import Job
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Application:
+    """The wired application of this Nuke session."""
+
+    host: NukeHost
+    run: RunFill
+    session: PanelSession
+
+
+_built: list[_Application] = []
+
+
+def _application() -> _Application:
+    """Return the application, built at the first call; main thread only."""
+    if not _built:
+        _built.append(_build())
+    return _built[0]
+
+
+def _build() -> _Application:
+    import nuke
+
+    from genai_fill.adapters.backend_process import LocalBackendProcess
+    from genai_fill.adapters.config_files import FileSettings
+    from genai_fill.adapters.spool_folders import DiskSpoolFolders
+    from genai_fill.adapters.state_files import StateFolderFinder
+    from genai_fill.adapters.system import (
+        DaemonThreads,
+        SystemClock,
+        SystemFileBrowser,
+        person_of,
+    )
+    from genai_fill.app.cancel_fill import CancelFill
+    from genai_fill.app.follow_job import FollowJob
+    from genai_fill.app.panel_session import PanelSession
+    from genai_fill.app.run_fill import RunFill
+    from genai_fill.app.start_backend import BackendConnection
+    from genai_fill.app.submit_fill import SubmitFill
+    from genai_fill.nuke_host.host import NukeHost
+
+    environment = os.environ
+    host_dir = os.path.dirname(str(nuke.env.get("ExecutablePath", "")))  # noqa: PTH120
+    settings = FileSettings(environment, sys.platform, os.path.expanduser("~"))  # noqa: PTH111
+    clock, tasks, folders = SystemClock(), DaemonThreads(), DiskSpoolFolders()
+    connection = BackendConnection(
+        StateFolderFinder(settings, environment),
+        LocalBackendProcess(settings, environment, _root(), host_dir),
+        settings,
+        clock,
+    )
+    host = NukeHost()
+    randrange = random.SystemRandom().randrange
+    submit = SubmitFill(
+        host,
+        connection,
+        folders,
+        settings,
+        person_of(environment, platform.node()),
+        randrange,
+        lambda: uuids.uuid4().hex,
+    )
+    run = RunFill(host, submit, FollowJob(connection, clock), folders, settings, clock)
+    session = PanelSession(
+        host,
+        connection,
+        run,
+        CancelFill(connection),
+        SystemFileBrowser(environment, host_dir),
+        tasks,
+        randrange,
+    )
+    return _Application(host, run, session)
+
+
+def _root() -> Path:
+    return Path(__file__).resolve().parents[2]
+
+
+def install_menu() -> None:
+    """Add the menu and register the panel; called by menu.py in GUI sessions."""
+    from genai_fill.nuke_host import menu
+
+    menu.install(script_loaded)
+
+
+def make_panel_widget() -> Any:
+    """Return a new panel widget; Nuke evaluates this when the panel is opened."""
+    from genai_fill.ui.panel import FillPanel
+
+    return FillPanel(panel_actions())
+
+
+def panel_actions() -> PanelActions:
+    """Return what the panel acts through."""
+    return _application().session
+
+
+def open_panel(node: Any = None) -> None:
+    """Bring the panel up, looking at ``node`` if one is given."""
+    from genai_fill.nuke_host import menu
+    from genai_fill.nuke_host.fill_nodes import uuid_of
+
+    menu.show_panel()
+    if node is not None:
+        _application().session.focus(uuid_of(node))
+
+
+def generate(node: Any, *, wait: bool = False) -> Job | None:
+    """Fill: what the node's Generate button does.
+
+    In the GUI this returns at once, unless ``wait``. Without a GUI it always waits, since
+    nobody would bring frames in afterwards. A waited-for fill returns its job, or None when
+    it was cancelled, and raises what went wrong.
+    """
+    from genai_fill.app.watch import FillWatch
+    from genai_fill.nuke_host.fill_nodes import uuid_of
+
+    application = _application()
+    uuid = uuid_of(node)
+    if application.host.interactive and not wait:
+        application.session.focus(uuid)
+        application.session.generate()
+        return None
+    watch = FillWatch(
+        lambda stage: _log.info("%s", stage.phase), lambda line: _log.info("%s", line)
+    )
+    job = application.run.generate(uuid, watch)
+    if job is not None and job.error is not None:
+        raise job.error.to_error()
+    return job
+
+
+def cancel(node: Any) -> None:
+    """Cancel what is going on for a node: its Cancel button."""
+    from genai_fill.nuke_host.fill_nodes import uuid_of
+
+    session = _application().session
+    session.focus(uuid_of(node))
+    session.cancel()
+
+
+def on_create(node: Any) -> None:
+    """Give a node that came into the script its identity; the gizmo's onCreate."""
+    from genai_fill.nuke_host import callbacks
+
+    if callbacks.node_created(node) == callbacks.NEW:
+        callbacks.start_with(node, _default_engine())
+    if _built:
+        _built[0].session.refresh()
+
+
+def _default_engine() -> str:
+    from genai_fill.adapters.config_files import FileSettings
+    from genai_fill_contract.errors import ConfigError
+
+    settings = FileSettings(os.environ, sys.platform, os.path.expanduser("~"))  # noqa: PTH111
+    try:
+        return settings.load().engine.default
+    except ConfigError as error:
+        # A node must come into the script whatever the settings say; Generate tells.
+        _log.warning("%s", error)
+        return ""
+
+
+def knob_changed(node: Any, knob: Any) -> None:
+    """React to a knob of the node's own panel; the gizmo's knobChanged."""
+    from genai_fill.nuke_host import callbacks
+
+    if callbacks.knob_changed(node, knob.name()) and _built:
+        _built[0].session.refresh()
+
+
+def script_loaded() -> None:
+    """Take up the jobs that the nodes of an opened script were waiting for."""
+    from genai_fill.nuke_host.fill_nodes import all_fill_nodes
+
+    if any(node["job_id"].value() for node in all_fill_nodes()):
+        _application().session.resume_all()

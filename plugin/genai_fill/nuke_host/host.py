@@ -1,0 +1,152 @@
+"""`genai_fill.app.ports.Host` in Nuke."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import nuke
+
+from genai_fill.app.ports import NodeInputs, NodeState, ScriptState
+from genai_fill.domain.takes import KnownTake, TakeList
+from genai_fill.nuke_host import graph, knobs, plates, status
+from genai_fill.nuke_host.colour import colour_settings
+from genai_fill.nuke_host.editing import undo_step, unnoticed, without_undo
+from genai_fill.nuke_host.fill_nodes import (
+    GIZMO,
+    FillNodes,
+    all_fill_nodes,
+    inner,
+    is_fill_node,
+    uuid_of,
+)
+from genai_fill.nuke_host.footage import footage_of
+from genai_fill.nuke_host.main_thread import MainThread
+from genai_fill_contract.engine import EngineDescription
+from genai_fill_contract.errors import NukeFailed
+from genai_fill_contract.plate import FrameRange
+
+T = TypeVar("T")
+
+
+class NukeHost:
+    """The running Nuke. Make it on the main thread."""
+
+    def __init__(self) -> None:
+        """Touch nothing yet."""
+        self._main = MainThread()
+        self._nodes = FillNodes()
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is a GUI with an event loop."""
+        return self._main.interactive
+
+    def run_on_main(self, call: Callable[[], T]) -> T:
+        """Run ``call`` on the main thread and return or raise what it does."""
+        return self._main.run(call)
+
+    def post_to_main(self, call: Callable[[], None]) -> None:
+        """Have ``call`` run on the main thread soon."""
+        self._main.post(call)
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the uuids of every GenAI Fill node of the script."""
+        return tuple(uuid_of(node) for node in all_fill_nodes())
+
+    def selected(self) -> str | None:
+        """Return the uuid of the selected GenAI Fill node, or None."""
+        return next((uuid_of(n) for n in nuke.selectedNodes() if is_fill_node(n)), None)
+
+    def create_node(self) -> str:
+        """Create a node as the menu does, and return its uuid."""
+        try:
+            return uuid_of(nuke.createNode(GIZMO))
+        except RuntimeError as error:
+            raise NukeFailed(
+                f"Nuke could not create a GenAI Fill node: {error}",
+                hint="Look whether the gizmos folder is on NUKE_PATH.",
+            ) from error
+
+    def node(self, uuid: str) -> NodeState:
+        """Return what the node's knobs say."""
+        with self._nodes.using(uuid) as node:
+            return knobs.read_node(node)
+
+    def script(self) -> ScriptState:
+        """Return the script's state."""
+        root = nuke.root()
+        path = "" if root.name() == "Root" else root.name().replace("\\", "/")
+        return ScriptState(path, int(nuke.frame()), colour_settings(), _view())
+
+    def inputs(self, uuid: str) -> NodeInputs:
+        """Return what is connected to the node."""
+        with self._nodes.using(uuid) as node:
+            plate, matte = node.input(graph.PLATE), node.input(graph.MATTE)
+            if plate is None:
+                return NodeInputs(None, matte is not None)
+            channel = str(inner(node, "MatteChannel")["from0"].value())
+            return NodeInputs(
+                FrameRange(int(plate.firstFrame()), int(plate.lastFrame())),
+                matte is not None,
+                footage_of(plate),
+                footage_of(matte, channel=channel) if matte is not None else None,
+            )
+
+    def edit(self, uuid: str, changes: Mapping[str, object]) -> None:
+        """Set fields of `FillForm` on the knobs, as one undo step."""
+        with self._nodes.using(uuid) as node, undo_step(f"Edit {node.name()}"):
+            knobs.write_form(node, changes)
+
+    def remember(self, uuid: str, takes: TakeList) -> None:
+        """Keep the list of takes on the node; no undo step."""
+        with self._nodes.using(uuid) as node, without_undo():
+            knobs.write_takes(node, takes)
+
+    def set_job(self, uuid: str, job_id: str) -> None:
+        """Keep the id of the job under way on the node, or forget it; no undo step."""
+        with self._nodes.using(uuid) as node, without_undo():
+            node["job_id"].setValue(job_id)
+
+    def show_take(self, uuid: str, take: KnownTake | None, *, undoable: bool) -> None:
+        """Show a take in the node's output, or the plate."""
+        with self._nodes.using(uuid) as node:
+            label = "the plate" if take is None else take.label
+            step = undo_step(f"Show {label} in {node.name()}") if undoable else without_undo()
+            with step:
+                graph.show_take(node, take)
+
+    def reload_take(self, uuid: str) -> None:
+        """Make Nuke look again at the frames of the take shown."""
+        with self._nodes.using(uuid) as node, without_undo():
+            graph.reload_take(node)
+
+    def say(self, uuid: str, text: str, *, is_error: bool = False) -> None:
+        """Show one status text on the node."""
+        with self._nodes.using(uuid) as node, unnoticed():
+            status.say(node, text, is_error=is_error)
+
+    def offer_engines(self, uuid: str, engines: tuple[EngineDescription, ...]) -> None:
+        """Put the engines into the node's own chooser."""
+        with self._nodes.using(uuid) as node, unnoticed():
+            knobs.offer_engines(node, [engine.id for engine in engines])
+
+    def spool_plate(self, uuid: str, path_pattern: str, frame: int) -> None:
+        """Render one frame of the plate to EXR: working space as it is, full bbox."""
+        with self._nodes.using(uuid) as node:
+            plates.spool_plate(node, path_pattern, frame, _view())
+
+    def spool_matte(self, uuid: str, path_pattern: str, frame: int) -> None:
+        """Render one frame of the matte to the alpha channel of an EXR."""
+        with self._nodes.using(uuid) as node:
+            plates.spool_matte(node, path_pattern, frame, _view())
+
+
+def _view() -> str:
+    """Return the view to fill: the only one, or the script's hero view."""
+    views = [str(view) for view in nuke.views()]
+    if len(views) == 1:
+        return views[0]
+    hero: Any = nuke.root().knob("hero_view")
+    name = str(hero.value()) if hero is not None else ""
+    return name if name in views else (views[0] if views else "main")

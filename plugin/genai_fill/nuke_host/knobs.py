@@ -1,0 +1,151 @@
+"""The node's knobs, read and written: the only place that knows their names and types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from genai_fill.app.panel_state import FillForm
+from genai_fill.app.ports import NodeState
+from genai_fill.domain.takes import NO_TAKE, TakeList, decode_takes, encode_takes
+from genai_fill.nuke_host.editing import first_word
+from genai_fill.nuke_host.fill_nodes import UUID_KNOB
+from genai_fill_contract.fill import OptionValue
+
+# FillForm field -> knob and type. Nuke gives floats from whole numbers and takes nothing but
+# its own type from version 17 on, so every value is converted both ways.
+_FORM: Mapping[str, tuple[str, type]] = {
+    "prompt": ("prompt", str),
+    "negative_prompt": ("negative_prompt", str),
+    "engine_id": ("engine", str),
+    "seed": ("seed", int),
+    "seed_locked": ("lock_seed", bool),
+    "takes": ("takes", int),
+    "range_mode": ("range_mode", str),
+    "first": ("first", int),
+    "last": ("last", int),
+    "grow_px": ("grow_px", float),
+    "feather_px": ("feather_px", float),
+    "blend_px": ("blend_px", float),
+    "crop_mode": ("crop_mode", str),
+    "context_px": ("context_px", int),
+}
+FORM_KNOBS = frozenset(knob for knob, _ in _FORM.values())
+
+
+def read_value(node: Any, name: str, default: Any) -> Any:
+    """Return a knob's value; ``default`` for a node of a release that had no such knob."""
+    knob = node.knob(name)
+    if knob is None:
+        return default
+    value = knob.value()
+    return default if value is None else value
+
+
+def read_form(node: Any) -> FillForm:
+    """Return the artist's settings."""
+    default = FillForm()
+    values: dict[str, Any] = {}
+    for field, (knob, kind) in _FORM.items():
+        value = kind(read_value(node, knob, getattr(default, field)))
+        values[field] = first_word(value) if field in ("range_mode", "crop_mode") else value
+    return FillForm(**values, engine_options=read_options(node))
+
+
+def write_form(node: Any, changes: Mapping[str, object]) -> None:
+    """Set fields of `FillForm` on the knobs."""
+    for field, value in changes.items():
+        if field == "engine_options":
+            node["engine_options"].setValue(_options_text(value))
+            continue
+        knob, kind = _FORM[field]
+        node[knob].setValue(kind(value))
+        if field == "engine_id":
+            show_engine(node)
+
+
+def read_options(node: Any) -> dict[str, OptionValue]:
+    """Return the engine options; what is not a plain value is left out."""
+    try:
+        options = json.loads(str(read_value(node, "engine_options", "")) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(options, dict):
+        return {}
+    return {
+        name: value
+        for name, value in options.items()
+        if isinstance(value, bool | int | float | str)
+    }
+
+
+def _options_text(options: object) -> str:
+    return json.dumps(options, sort_keys=True, allow_nan=False) if options else ""
+
+
+def read_takes(node: Any) -> TakeList:
+    """Return the takes that the node keeps; raises `MalformedMessage`."""
+    return decode_takes(str(read_value(node, "take_list", "")))
+
+
+def write_takes(node: Any, takes: TakeList) -> None:
+    """Keep takes on the node, and offer them in its chooser without changing the choice."""
+    node["take_list"].setValue(encode_takes(takes))
+    offer_takes(node, takes)
+
+
+def offer_takes(node: Any, takes: TakeList) -> None:
+    """Put the takes into the chooser; a take that is no longer there falls back to none."""
+    knob = node["take"]
+    chosen = first_word(str(knob.value() or NO_TAKE))
+    labels = list(takes.labels())
+    if list(knob.values()) != labels:
+        knob.setValues(labels)
+    wanted = chosen if chosen in labels else NO_TAKE
+    if knob.value() != wanted:
+        knob.setValue(wanted)
+
+
+def chosen_number(node: Any, takes: TakeList) -> int | None:
+    """Return the number of the take that the chooser names, or None."""
+    known = takes.by_label(first_word(str(read_value(node, "take", NO_TAKE))))
+    return None if known is None else known.number
+
+
+def offer_engines(node: Any, engine_ids: list[str]) -> None:
+    """Put engines into the node's own chooser; the node's engine stays, known or not."""
+    current = str(read_value(node, "engine", ""))
+    entries = engine_ids if not current or current in engine_ids else [current, *engine_ids]
+    knob = node["engine_choice"]
+    if entries and list(knob.values()) != entries:
+        knob.setValues(entries)
+    show_engine(node)
+
+
+def show_engine(node: Any) -> None:
+    """Make the chooser show the node's engine."""
+    current = str(read_value(node, "engine", ""))
+    knob = node.knob("engine_choice")
+    if knob is None or not current:
+        return
+    if current not in knob.values():
+        knob.setValues([current, *knob.values()])
+    if knob.value() != current:
+        knob.setValue(current)
+
+
+def read_node(node: Any) -> NodeState:
+    """Return everything the knobs say."""
+    takes = read_takes(node)
+    return NodeState(
+        uuid=str(node[UUID_KNOB].value()),
+        name=node.fullName(),
+        form=read_form(node),
+        takes=takes,
+        chosen=chosen_number(node, takes),
+        job_id=str(read_value(node, "job_id", "")),
+        matte_invert=bool(read_value(node, "matte_invert", False)),
+        output_directory=str(read_value(node, "output_directory", "")).strip(),
+        output_name=str(read_value(node, "output_name", "")).strip(),
+    )
