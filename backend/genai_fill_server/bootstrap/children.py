@@ -31,9 +31,7 @@ def child_starter(
             environment=child_env,
             log_path=log_dir / f"{safe}.log",
         )
-        return ChildProcess(
-            command, Start(start.settings, device, start.roots, start.trusted_files)
-        )
+        return ChildProcess(command, Start(settings, device, roots, trusted))
 
     return start_child
 
