@@ -176,6 +176,8 @@ class FakeActions:
         self._listeners: list[Callable[[PanelState], None]] = []
         self.selected: str | None = self._state.node_name
         self.calls: list[tuple[str, object]] = []
+        self.holds_edits = False
+        self._held: list[dict[str, object]] = []
 
     @property
     def state(self) -> PanelState:
@@ -224,7 +226,17 @@ class FakeActions:
 
     def edit(self, **changes: object) -> None:
         self.calls.append(("edit", changes))
-        self.tell_form(**changes)
+        if self.holds_edits:
+            self._held.append(changes)
+        else:
+            self.tell_form(**changes)
+
+    def release_edits(self) -> None:
+        """Let edits held back reach the node."""
+        self.holds_edits = False
+        for changes in self._held:
+            self.tell_form(**changes)
+        self._held.clear()
 
     def set_option(self, name: str, value: OptionValue) -> None:
         self.calls.append(("set_option", (name, value)))

@@ -118,7 +118,9 @@ class ActivityArea(QWidget):
         words = activity_text(state.activity)
         tone = Tone.QUIET
         if not busy:
-            if state.activity.state is not None:
+            if state.error is not None:
+                words = ""  # the error says it better
+            elif state.activity.state is not None:
                 tone = _TONES.get(state.activity.state, Tone.QUIET)
             if why_not and state.node_name is not None:
                 words, tone = why_not, Tone.WARNING

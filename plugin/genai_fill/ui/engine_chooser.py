@@ -7,11 +7,12 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen, QStandardItemMo
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from genai_fill.app.panel_state import PanelState
+from genai_fill.ui.buttons import GlyphButton
 from genai_fill.ui.fields import ChoiceField
 from genai_fill.ui.form import Fold, PlainLabel, row_of
-from genai_fill.ui.glyphs import Glyph, GlyphButton
+from genai_fill.ui.glyphs import Glyph
 from genai_fill.ui.palette import Tone, mix, tone_colour
-from genai_fill.ui.phrases import COMMERCIAL_WORDS, one_line, plain_tooltip
+from genai_fill.ui.phrases import COMMERCIAL_WORDS, one_line, plain_tooltip, shorten
 from genai_fill_contract.engine import CommercialUse, EngineDescription
 
 _TONES = {
@@ -22,10 +23,14 @@ _TONES = {
 
 
 class Badge(QWidget):
-    """A few words in a rounded outline, in the colour of a tone; elided when too long."""
+    """A few words in a rounded outline, in the colour of a tone.
 
-    def __init__(self, parent: QWidget) -> None:
+    One that ``gives_way`` is elided where there is not the room for all of it.
+    """
+
+    def __init__(self, parent: QWidget, *, gives_way: bool) -> None:
         super().__init__(parent)
+        self._gives_way = gives_way
         self._text = ""
         self._tone = Tone.QUIET
         font = self.font()
@@ -59,7 +64,9 @@ class Badge(QWidget):
         return QSize(metrics.horizontalAdvance(self._text) + 16, metrics.height() + 5)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Return a width at which the words are elided."""
+        """Return a width at which the words are elided, if they may be."""
+        if not self._gives_way:
+            return self.sizeHint()
         return QSize(28, self.fontMetrics().height() + 5)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
@@ -96,11 +103,16 @@ class EngineChooser(QWidget):
             "Ask the backend again which engines it has; starts the backend if needed.",
             self,
         )
-        self.licence = Badge(self)
-        self.commercial = Badge(self)
+        self.licence = Badge(self, gives_way=True)
+        self.commercial = Badge(self, gives_way=False)
         self.reason = PlainLabel("", self, tone=Tone.WARNING)
-        self.others = Fold("Not available", self, tooltip="Engines that cannot be used now.")
-        self.others.set_open(False)
+        self.others = Fold(
+            "Not available",
+            self,
+            tooltip="Engines that cannot be used now.",
+            opened=False,
+            quiet=True,
+        )
         self.others_text = PlainLabel("", self.others, tone=Tone.QUIET)
         self.others_text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.others_text.setAccessibleName("Engines that are not available")
@@ -176,15 +188,17 @@ class EngineChooser(QWidget):
             reason = f"This backend has no engine {one_line(state.form.engine_id)!r}."
         elif not state.engines:
             reason = "The engines are not known yet. Press the arrow to ask the backend."
-        self.reason.setText(reason)
+        self.reason.setText(shorten(reason))
         self.reason.setVisible(bool(reason))
         missing = [e for e in state.engines if not e.available and e is not engine]
         self.others.set_title(f"{len(missing)} not available")
-        self.others_text.setText(
-            "\n".join(f"{e.label}: {e.unavailable_reason or 'no reason given'}" for e in missing)
-        )
+        self.others_text.setText("\n".join(_why(engine) for engine in missing))
         self.others.setVisible(bool(missing))
 
     def _choose(self, engine_id: object) -> None:
         if isinstance(engine_id, str) and engine_id:
             self.chosen.emit(engine_id)
+
+
+def _why(engine: EngineDescription) -> str:
+    return shorten(f"{engine.label}: {engine.unavailable_reason or 'no reason given'}")

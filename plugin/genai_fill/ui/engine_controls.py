@@ -29,6 +29,7 @@ class EngineControls(QWidget):
         self.reset = QPushButton("Reset to defaults", self)
         self.reset.setAccessibleName("Reset engine options to defaults")
         self.reset.setToolTip("Set every option of this engine to its default.")
+        self.reset.setMinimumWidth(self.reset.sizeHint().width() + 16)
         self.reset.clicked.connect(self.reset_asked)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -90,7 +91,7 @@ class EngineControls(QWidget):
         plain.setVisible(any(not option.advanced for option in options))
         if any(option.advanced for option in options):
             tip = "Options that rarely need changing."
-            self.advanced = Fold("Advanced", holder, tooltip=tip, opened=was_open)
+            self.advanced = Fold("Advanced", holder, tooltip=tip, opened=was_open, quiet=True)
             self.advanced.body.addWidget(folded)
             column.addWidget(self.advanced)
         else:

@@ -6,10 +6,11 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
+from genai_fill.ui.buttons import GlyphButton
 from genai_fill.ui.form import Fold, PlainLabel
-from genai_fill.ui.glyphs import Glyph, GlyphButton
+from genai_fill.ui.glyphs import Glyph
 from genai_fill.ui.palette import Tone, mix, tone_colour
-from genai_fill.ui.phrases import error_details
+from genai_fill.ui.phrases import error_details, shorten
 from genai_fill_contract.errors import ErrorReport
 
 
@@ -31,7 +32,7 @@ class ErrorArea(QWidget):
         for label in (self.message, self.hint):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.close_button = GlyphButton(Glyph.CROSS, "Dismiss error", "Dismiss.", self)
-        self.details = Fold("Details", self, tooltip="Code and context of the error.", opened=False)
+        self.details = Fold("Details", self, tooltip="Code and context.", opened=False, quiet=True)
         self.text = QPlainTextEdit(self.details)
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
@@ -41,6 +42,7 @@ class ErrorArea(QWidget):
         self.copy = QPushButton("Copy details", self)
         self.copy.setAccessibleName("Copy error details")
         self.copy.setToolTip("Copy everything known about the error to the clipboard.")
+        self.copy.setMinimumWidth(self.copy.sizeHint().width() + 16)
         self.details.body.addWidget(self.text)
         self.details.body.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignRight)
         head = QHBoxLayout()
@@ -64,8 +66,8 @@ class ErrorArea(QWidget):
         self._report = report
         self.setVisible(report is not None)
         if report is not None:
-            self.message.setText(report.message)
-            self.hint.setText(report.hint)
+            self.message.setText(shorten(report.message))
+            self.hint.setText(shorten(report.hint))
             self.hint.setVisible(bool(report.hint))
             self.text.setPlainText(error_details(report))
             self.details.set_open(False)

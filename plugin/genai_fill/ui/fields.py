@@ -22,7 +22,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from genai_fill.ui.glyphs import Glyph, GlyphButton
+from genai_fill.ui.buttons import GlyphButton
+from genai_fill.ui.glyphs import Glyph
 
 # Doubles hold every whole number up to here, so one box serves int and float alike,
 # beyond the 32 bits of QSpinBox that a seed does not fit into.

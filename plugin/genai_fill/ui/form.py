@@ -9,11 +9,11 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from genai_fill.ui.buttons import FoldButton
 from genai_fill.ui.palette import Tone, line_colour, tone_colour
 from genai_fill.ui.phrases import plain_tooltip
 
@@ -134,18 +134,18 @@ class Form(QWidget):
 class Fold(QWidget):
     """A titled section that folds away."""
 
-    def __init__(self, title: str, parent: QWidget, *, tooltip: str, opened: bool = True) -> None:
+    def __init__(
+        self,
+        title: str,
+        parent: QWidget,
+        *,
+        tooltip: str,
+        opened: bool = True,
+        quiet: bool = False,
+    ) -> None:
         super().__init__(parent)
-        self._button = QToolButton(self)
-        self._button.setText(title)
-        self._button.setCheckable(True)
-        self._button.setAutoRaise(True)
+        self._button = FoldButton(title, self, quiet=quiet)
         self._button.setToolTip(tooltip)
-        self._button.setAccessibleName(f"{title} section")
-        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        font = self._button.font()
-        font.setBold(True)
-        self._button.setFont(font)
         self._body = QWidget(self)
         self.body = QVBoxLayout(self._body)
         self.body.setContentsMargins(0, 0, 0, 0)
@@ -174,12 +174,9 @@ class Fold(QWidget):
 
     def set_title(self, title: str) -> None:
         """Change the title."""
-        self._button.setText(title)
-        self._button.setAccessibleName(f"{title} section")
+        self._button.set_title(title)
 
     def _show_body(self, opened: bool) -> None:
-        arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
-        self._button.setArrowType(arrow)
         self._body.setVisible(opened)
 
 

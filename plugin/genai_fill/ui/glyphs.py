@@ -6,8 +6,8 @@ import enum
 from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPalette, QPen
-from PySide6.QtWidgets import QSizePolicy, QStyle, QStyleOptionToolButton, QToolButton, QWidget
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from genai_fill.ui.palette import Tone, dim_text, tone_colour
 
@@ -24,7 +24,8 @@ class Glyph(enum.Enum):
     CHECK = "check"
     NODE = "node"
     PLATE = "plate"
-    RESET = "reset"
+    OPENED = "opened"
+    FOLDED = "folded"
 
 
 def _dice(painter: QPainter, box: QRectF) -> None:
@@ -113,12 +114,16 @@ def _plate(painter: QPainter, box: QRectF) -> None:
     painter.drawPath(path)
 
 
-def _reset(painter: QPainter, box: QRectF) -> None:
-    ring = box.adjusted(1.5, 1.5, -1.5, -1.5)
-    painter.drawArc(ring, 120 * 16, -290 * 16)
-    tip = QPointF(ring.center().x() - ring.width() * 0.26, ring.top() + ring.height() * 0.07)
-    painter.drawLine(tip, tip + QPointF(-0.6, -3.4))
-    painter.drawLine(tip, tip + QPointF(3.4, 0.6))
+def _chevron(painter: QPainter, box: QRectF, *, opened: bool) -> None:
+    middle, long, short = box.center(), box.width() * 0.30, box.width() * 0.16
+    if opened:
+        points = (QPointF(-long, -short), QPointF(0, short), QPointF(long, -short))
+    else:
+        points = (QPointF(-short, -long), QPointF(short, 0), QPointF(-short, long))
+    path = QPainterPath(middle + points[0])
+    path.lineTo(middle + points[1])
+    path.lineTo(middle + points[2])
+    painter.drawPath(path)
 
 
 _DRAWERS: dict[Glyph, Callable[[QPainter, QRectF], None]] = {
@@ -131,7 +136,8 @@ _DRAWERS: dict[Glyph, Callable[[QPainter, QRectF], None]] = {
     Glyph.CHECK: _check,
     Glyph.NODE: _node,
     Glyph.PLATE: _plate,
-    Glyph.RESET: _reset,
+    Glyph.OPENED: lambda painter, box: _chevron(painter, box, opened=True),
+    Glyph.FOLDED: lambda painter, box: _chevron(painter, box, opened=False),
 }
 
 
@@ -148,52 +154,6 @@ def draw_glyph(
     painter.setBrush(Qt.BrushStyle.NoBrush)
     _DRAWERS[glyph](painter, box)
     painter.restore()
-
-
-class GlyphButton(QToolButton):
-    """A flat button with a glyph, with a tool tip and an accessible name from the start."""
-
-    def __init__(self, glyph: Glyph, name: str, tooltip: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._glyph = glyph
-        self.setAccessibleName(name)
-        self.setToolTip(tooltip)
-        self.setAutoRaise(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedSize(QSize(24, 24))
-
-    @property
-    def glyph(self) -> Glyph:
-        """The picture on the button."""
-        return self._glyph
-
-    def set_glyph(self, glyph: Glyph) -> None:
-        """Change the picture."""
-        if glyph is not self._glyph:
-            self._glyph = glyph
-            self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
-        """Draw the host's tool button, then the glyph over it."""
-        option = QStyleOptionToolButton()
-        self.initStyleOption(option)
-        painter = QPainter(self)
-        style = self.style()
-        style.drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option, painter, self)
-        palette = self.palette()
-        colour = palette.color(QPalette.ColorRole.WindowText)
-        if self.isCheckable() and self.isChecked():
-            colour = palette.color(QPalette.ColorRole.Highlight)
-        elif not self.isEnabled():
-            colour = palette.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.WindowText)
-        if self.hasFocus():
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(palette.color(QPalette.ColorRole.Highlight), 1.0))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 3, 3)
-        box = QRectF(0, 0, 14, 14)
-        box.moveCenter(QRectF(self.rect()).center())
-        draw_glyph(painter, self._glyph, box, colour)
-        painter.end()
 
 
 class StateDot(QWidget):

@@ -42,6 +42,7 @@ class Header(QWidget):
         self.node.set_text(state.node_name or "GenAI Fill")
         words = one_line(state.backend)
         bad = Tone.QUIET if not words else Tone.BAD
+        self.dot.setVisible(bool(words))
         self.dot.set_tone(_TONES.get(words.lower(), bad))
         self.backend.setText(words)
         about = f"Backend: {words}" if words else "Backend: not asked yet"

@@ -109,7 +109,7 @@ class CropControls(Form):
         self.context.box.setSpecialValueText("Auto")
         about = "Pixels of plate round the matte on each side. Auto leaves it to the engine."
         self.context.describe("Crop context", about)
-        self.add_row("Crop", self.mode, tip)
+        self.add_row("Window", self.mode, tip)
         self.add_row("Context", self.context, about)
         self.mode.committed.connect(self._mode_chosen)
         self.context.committed.connect(self._context_set)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from genai_fill.ui.buttons import CheckField
 from genai_fill.ui.fields import ChoiceField, FileField, NumberField, TextField
 from genai_fill.ui.phrases import one_line, plain_tooltip
 from genai_fill_contract.engine import EngineOption, OptionType
@@ -44,7 +45,7 @@ class OptionField(QWidget):
         except InvalidOption:
             value = self.option.default
         control = self.control
-        if isinstance(control, QCheckBox):
+        if isinstance(control, CheckField):
             with QSignalBlocker(control):
                 control.setChecked(bool(value))
         elif isinstance(control, NumberField):
@@ -79,8 +80,7 @@ class OptionField(QWidget):
         option = self.option
         name, tip = one_line(option.label), plain_tooltip(self.tooltip)
         if option.type is OptionType.BOOL:
-            box = QCheckBox(self)
-            box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            box = CheckField(self)
             box.clicked.connect(self._commit_bool)
             return self._named(box, name, tip)
         if option.type in (OptionType.INT, OptionType.FLOAT):

@@ -25,6 +25,18 @@ class Tone(enum.Enum):
 _ON_DARK = {Tone.GOOD: "#7bbf6a", Tone.WARNING: "#e0b34c", Tone.BAD: "#e8695c"}
 _ON_LIGHT = {Tone.GOOD: "#2f7d32", Tone.WARNING: "#8a6100", Tone.BAD: "#b3261e"}
 
+# Outside Nuke only: Nuke draws its own scroll bars.
+_SCROLL_BARS = """
+QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
+QScrollBar:horizontal { background: transparent; height: 10px; margin: 0; }
+QScrollBar::handle { background: #5a5a5a; border-radius: 3px; margin: 2px; }
+QScrollBar::handle:vertical { min-height: 28px; }
+QScrollBar::handle:horizontal { min-width: 28px; }
+QScrollBar::handle:hover { background: #737373; }
+QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
+QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+"""
+
 
 def mix(one: QColor, other: QColor, share: float) -> QColor:
     """Return ``one`` with ``share`` (0 to 1) of ``other`` mixed in, sRGB-encoded."""
@@ -94,7 +106,7 @@ def nuke_like_palette() -> QPalette:
         role.Base: "#262626",
         role.AlternateBase: "#2b2b2b",
         role.Text: "#dcdcdc",
-        role.Button: "#4a4a4a",
+        role.Button: "#454545",
         role.ButtonText: "#dcdcdc",
         role.BrightText: "#ffffff",
         role.ToolTipBase: "#1f1f1f",
@@ -124,3 +136,4 @@ def apply_nuke_like_palette(app: QApplication) -> None:
     """Make an application outside Nuke look like Nuke. Never call it inside Nuke."""
     app.setStyle("Fusion")
     app.setPalette(nuke_like_palette())
+    app.setStyleSheet(_SCROLL_BARS)

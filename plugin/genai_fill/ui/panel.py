@@ -10,8 +10,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
@@ -19,7 +19,7 @@ from genai_fill.app.panel_state import PanelActions, PanelState
 from genai_fill.ui.activity import ActivityArea
 from genai_fill.ui.empty_page import EmptyPage
 from genai_fill.ui.error_area import ErrorArea
-from genai_fill.ui.form import MARGIN_PX
+from genai_fill.ui.form import MARGIN_PX, Line
 from genai_fill.ui.header import Header
 from genai_fill.ui.log_view import LogView
 from genai_fill.ui.settings_area import SettingsArea
@@ -94,36 +94,24 @@ class FillPanel(QWidget):
         self.stop()
         super().closeEvent(event)
 
-    def event(self, event: QEvent) -> bool:
-        """Claim Ctrl+Enter before a shortcut of the host does."""
-        if (
-            event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and _is_generate(event)
-        ):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Ctrl+Enter generates from wherever the focus is."""
-        if _is_generate(event):
-            self._generate()
-        else:
-            super().keyPressEvent(event)
-
     def _lay_out(self) -> None:
-        below = QVBoxLayout(self._below)
+        column = QVBoxLayout(self._below)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(Line(self._below))
+        below = QVBoxLayout()
         below.setContentsMargins(MARGIN_PX, 8, MARGIN_PX, MARGIN_PX)
         below.setSpacing(8)
+        column.addLayout(below, 1)
         below.addWidget(self.activity)
         below.addWidget(self.takes, 1)
         below.addWidget(self.log)
         self.splitter.addWidget(self.settings)
         self.splitter.addWidget(self._below)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setStretchFactor(0, 3)
-        self.splitter.setStretchFactor(1, 2)
+        self.splitter.setStretchFactor(0, 2)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([620, 300])
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.splitter)
         head = QVBoxLayout()
@@ -154,6 +142,14 @@ class FillPanel(QWidget):
         self.takes.forget_asked.connect(actions.forget_take)
         self.takes.restore_asked.connect(self._restore_take)
         self.takes.reveal_asked.connect(actions.reveal_take)
+        # Shortcuts, not event(): PySide6 6.5 may hand an overridden event() the wrapper of an
+        # event that is gone. Ambiguous means that the host has the keys too; in here they
+        # are the panel's.
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(self._generate)
+            shortcut.activatedAmbiguously.connect(self._generate)
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.stop)
@@ -228,11 +224,6 @@ class FillPanel(QWidget):
         # What was typed is committed first: the host's undo then brings it back.
         self.settings.commit_pending()
         self._actions.restore_take_settings(version)
-
-
-def _is_generate(event: QKeyEvent) -> bool:
-    with_control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-    return with_control and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 def _listener_of(panel: FillPanel) -> Callable[[PanelState], None]:

@@ -20,7 +20,7 @@ _STATE_WORDS = {
 }
 
 COMMERCIAL_WORDS = {
-    CommercialUse.YES: "Commercial use",
+    CommercialUse.YES: "Commercial use allowed",
     CommercialUse.NO: "Not for commercial use",
     CommercialUse.WITH_LICENCE: "Commercial use needs a licence",
 }
@@ -68,7 +68,7 @@ def why_not_generate(state: PanelState, prompt: str) -> str:
         # The backend may not be up yet: generating starts it, and it knows the engines.
         return ""
     if not engine.available:
-        return engine.unavailable_reason or f"{engine.label} is not available."
+        return f"{engine.label} is not available."
     if engine.needs_prompt and not prompt.strip():
         return f"{engine.label} needs a prompt."
     return ""
@@ -96,9 +96,14 @@ def one_line(text: str) -> str:
     return " ".join(text[:2000].split())
 
 
+def shorten(text: str, limit: int = 400) -> str:
+    """Return ``text``, cut with an ellipsis where it is longer than a message should be."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
 def plain_tooltip(text: str) -> str:
     """Return ``text`` as a tool tip that wraps and is never read as markup."""
-    shown = text if len(text) <= 1500 else text[:1500] + "…"
+    shown = shorten(text, 1500)
     return f"<qt>{html.escape(shown).replace(chr(10), '<br>')}</qt>" if shown else ""
 
 

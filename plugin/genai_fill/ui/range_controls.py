@@ -27,9 +27,11 @@ class RangeControls(Form):
         self.last = self._frame_box("Last frame", "Last frame to generate, inclusive.")
         dash = PlainLabel("to", self)
         dash.setWordWrap(False)
-        self.add_row("Frames", self.mode, tip)
+        self.add_row("Range", self.mode, tip)
         self._custom = row_of(self.first, dash, self.last, parent=self, stretch=(0, 2))
-        self._custom_label = self.add_row("Custom", self._custom, "First and last, inclusive.")
+        self._custom_label = self.add_row(
+            "First to last", self._custom, "First and last, inclusive."
+        )
         self.mode.committed.connect(self._mode_chosen)
         self.first.committed.connect(self._first_set)
         self.last.committed.connect(self._last_set)

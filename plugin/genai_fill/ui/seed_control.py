@@ -6,9 +6,10 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QWidget
 
 from genai_fill.app.panel_state import FillForm
+from genai_fill.ui.buttons import GlyphButton
 from genai_fill.ui.fields import NumberBox, NumberField
 from genai_fill.ui.form import Form, row_of
-from genai_fill.ui.glyphs import Glyph, GlyphButton
+from genai_fill.ui.glyphs import Glyph
 from genai_fill_contract.fill import MAX_SEED, MAX_TAKES
 
 _SEED_TIP = "Same seed, same settings, same result. Take 2 uses the seed plus one, and so on."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QListView, QMenu, QVBoxLayout, QWidget
 
 from genai_fill.app.panel_state import TakeRow
@@ -30,12 +30,22 @@ class TakeView(QListView):
         """Return room for the plate and one take."""
         return QSize(160, 104)
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the list, and what to do about it when it has no takes."""
+        super().paintEvent(event)
+        if self.model().rowCount() > 1:
+            return
+        painter = QPainter(self.viewport())
+        painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+        area = self.viewport().rect().adjusted(12, self.sizeHintForRow(0), -12, 0)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(area, int(flags), "No takes yet. Generate makes the first.")
+        painter.end()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Choose or forget the current row; Ctrl+Enter goes up to the panel."""
+        """Choose or forget the current row."""
         key, index = event.key(), self.currentIndex()
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and key in _CHOOSE_KEYS:
-            event.ignore()
-        elif key in _CHOOSE_KEYS and index.isValid():
+        if key in _CHOOSE_KEYS and index.isValid():
             self.choose_asked.emit(index)
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and index.isValid():
             self.forget_asked.emit(index)
