@@ -87,29 +87,35 @@ def install(command: Sequence[str], run: Run = subprocess.run) -> bool:
     return done.returncode == 0
 
 
-def main() -> int:
+def main(run: Run = subprocess.run, find: Callable[[str], str | None] = shutil.which) -> int:
     """Return 0 when Qt can draw here, 1 with an explanation on stderr when it cannot."""
-    reason = why_qt_fails()
+    reason = why_qt_fails(run)
     if not reason:
         return 0
     if not is_missing_library(reason):
-        print(f"Qt does not start: {reason}", file=sys.stderr)
-        print("Install the extra: python -m pip install 'genai-fill[demo]'", file=sys.stderr)
-        return 1
-    print(f"Qt needs system libraries: {reason}", file=sys.stderr)
-    command = install_command()
+        return _give_up(
+            f"Qt does not start: {reason}",
+            "Install the extra: python -m pip install 'genai-fill[demo]'",
+        )
+    command = install_command(find)
     if command is None:
-        print("Install EGL, OpenGL, xkbcommon, fontconfig, D-Bus and GLib.", file=sys.stderr)
-        return 1
+        return _give_up(
+            f"Qt needs system libraries: {reason}",
+            "Install EGL, OpenGL, xkbcommon, fontconfig, D-Bus and GLib.",
+        )
     user_id = os.getuid() if hasattr(os, "getuid") else -1
-    if may_install(command, user_id) and install(command):
-        reason = why_qt_fails()
-        if not reason:
-            return 0
-        print(f"Qt still does not start: {reason}", file=sys.stderr)
-        return 1
+    if may_install(command, user_id) and install(command, run):
+        reason = why_qt_fails(run)
+        return 0 if not reason else _give_up(f"Qt still does not start: {reason}")
     prefix = "" if user_id == 0 else "sudo "
-    print(f"Run this, then try again:\n  {prefix}{' '.join(command)}", file=sys.stderr)
+    return _give_up(
+        f"Qt needs system libraries: {reason}",
+        f"Run this, then try again:\n  {prefix}{' '.join(command)}",
+    )
+
+
+def _give_up(*lines: str) -> int:
+    print("\n".join(lines), file=sys.stderr)
     return 1
 
 
