@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.fakes.nuke_standin import creation, script_writer
 from tests.fakes.nuke_standin.core import NodeCore
-from tests.fakes.nuke_standin.expressions import evaluate, find_knob, find_node
+from tests.fakes.nuke_standin.expressions import evaluate, find_knob
 from tests.fakes.nuke_standin.knobs_text import at_frame
-from tests.fakes.nuke_standin.nodes import Group, Node, core_of, wrap, wrap_or_none
+from tests.fakes.nuke_standin.nodes import Group, core_of, wrap, wrap_or_none
 from tests.fakes.nuke_standin.tcl import substitute
 from tests.fakes.nuke_standin.world import active
 
@@ -312,4 +312,3 @@ EXPORTS = {
     and getattr(function, "__module__", "") == __name__
     and not function.__name__.startswith("_")
 }
-_UNUSED = (Node, find_node)

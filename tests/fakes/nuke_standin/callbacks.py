@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.fakes.nuke_standin.core import NodeCore
 
-NODE_KINDS = ["OnCreate", "OnUserCreate", "OnDestroy", "KnobChanged", "UpdateUI", "OnScriptLoad", "OnScriptSave", "OnScriptClose", "BeforeRender", "AfterRender", "BeforeFrameRender", "AfterFrameRender", "Autolabel"]
+NODE_KINDS = [
+    "OnCreate",
+    "OnUserCreate",
+    "OnDestroy",
+    "KnobChanged",
+    "UpdateUI",
+    "OnScriptLoad",
+    "OnScriptSave",
+    "OnScriptClose",
+    "BeforeRender",
+    "AfterRender",
+    "BeforeFrameRender",
+    "AfterFrameRender",
+    "Autolabel",
+]
 RENDER_CLASSES = {"BeforeRender", "AfterRender", "BeforeFrameRender", "AfterFrameRender"}
 KNOB_OF_KIND = {kind: kind[0].lower() + kind[1:] for kind in NODE_KINDS}
 

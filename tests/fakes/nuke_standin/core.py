@@ -85,7 +85,7 @@ class NodeCore:
             return
         rows = {**manifest()["common_knobs"], **manifest()["knobs"].get(table_name, {})}
         for name, (class_name, *rest) in rows.items():
-            default, values = (rest + [None, None])[:2]
+            default, values = [*rest, None, None][:2]
             self.put_knob(make_knob(class_name, name, default, values))
         self.knobs["name"]._restore("")
         if self.kind == "Node" and self.opaque and "disable" not in self.knobs:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 from tests.fakes.nuke_standin import tcl
 from tests.fakes.nuke_standin.knobs_base import Knob
@@ -251,7 +252,7 @@ class Unsigned_Knob(Array_Knob):
 class Boolean_Knob(Array_Knob):
     """``value()`` is bool; ``getValue()`` is 0.0 or 1.0."""
 
-    WORDS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
+    WORDS: ClassVar = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
 
     def __init__(self, name, label=None, value=False):
         super().__init__(name, label, float(bool(value)))
@@ -371,7 +372,7 @@ def _interpolate(keys: dict[float, float], frame: float) -> float:
     frames = sorted(keys)
     if frame <= frames[0]:
         return keys[frames[0]]
-    for left, right in zip(frames, frames[1:], strict=False):
+    for left, right in pairwise(frames):
         if frame <= right:
             share = (frame - left) / (right - left)
             return keys[left] + (keys[right] - keys[left]) * share

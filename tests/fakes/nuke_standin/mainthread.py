@@ -48,7 +48,7 @@ class MainThreadQueue:
                 return served
             try:
                 call.result = call.function(*call.args, **call.kwargs)
-            except Exception:  # Nuke prints what a queued call raises and goes on
+            except Exception:  # noqa: BLE001 - Nuke prints what a queued call raises and goes on
                 self._errors.append(traceback.format_exc())
             call.done.set()
             served += 1

@@ -178,8 +178,14 @@ class Loader:
     """Runs parsed statements. ``made`` are the outermost new nodes; unknown classes are kept
     in ``unknown`` and skipped, as Nuke does before it reports them."""
 
-    def __init__(self, world: World, group: NodeCore, stack: list[NodeCore | None],
-                 load_root: bool = False, gizmo: tuple[str, str] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        world: World,
+        group: NodeCore,
+        stack: list[NodeCore | None],
+        load_root: bool = False,
+        gizmo: tuple[str, str] | None = None,
+    ) -> None:
         self._world, self._load_root, self._gizmo = world, load_root, gizmo
         self._levels = [Level(group, list(stack))]
         self._variables: dict[str, NodeCore | None] = {}

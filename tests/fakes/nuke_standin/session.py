@@ -120,9 +120,14 @@ class Session:
     def redo(self) -> bool:
         return self.world.undo.redo()
 
-    def cancel_next_execute(self, after_frames: int = 0) -> None:
-        """The artist cancels the next render after so many frames."""
-        self.world.cancel_after_frames = after_frames
+    def cancel_next_execute(
+        self, after_frames: int = 0, error: type[Exception] = RuntimeError
+    ) -> None:
+        """The artist cancels the next render after so many frames.
+
+        Which class Nuke raises then differs by version: try nuke.CancelledError too.
+        """
+        self.world.cancel_after_frames, self.world.cancel_error = after_frames, error
 
     # -- the event loop -----------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class World:
     modified: bool = False
     executing: bool = False
     cancel_after_frames: int | None = None
+    cancel_error: type[Exception] = RuntimeError
     running_init: str | None = None
     formats: list[Any] = field(default_factory=list)
     knob_defaults: dict[str, str] = field(default_factory=dict)
