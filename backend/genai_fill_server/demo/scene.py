@@ -20,12 +20,14 @@ from skimage.transform import warp
 Floats = npt.NDArray[np.float32]
 
 _FOCAL_PX = 1100.0
-_CAMERA_HEIGHT_M = 1.2
-_BACKDROP_M = 60.0
-_SLIDE_M = 0.055
-_PHOTO_SCALE = 1.56
-_HORSE_M = 12.5
-_HORSE_HEIGHT_M = 2.9
+_CAMERA_HEIGHT_M = 1.5
+_BACKDROP_M = 80.0
+_SLIDE_M = 0.08
+_PHOTO_SCALE = 1.53
+_HORSE_M = 21.0
+_HORSE_HEIGHT_M = 4.7
+_HORIZON_PX = 456.0
+_TEXELS_PER_M = 26.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class LaunchPad:
         hot = np.clip((photo.max(axis=2) - 0.62) / 0.38, 0.0, 1.0)
         glow = gaussian(hot, 0.8, preserve_range=True)[..., None]
         self._photo = (photo * (1.0 + 22.0 * glow**2)).astype(np.float32)
-        self._gravel = linear(data.gravel() / 255.0)
+        self._gravel = self._softened(linear(data.gravel() / 255.0))
         horse = data.horse().astype(np.float32)
         self._horse = self._shaded_horse(np.pad(1.0 - horse, 8))
 
@@ -105,7 +107,7 @@ class LaunchPad:
     def _pixels(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         rows, columns = np.mgrid[0 : self.size.height, 0 : self.size.width].astype(np.float64)
         scale = self.size.scale
-        return (columns + 0.5) / scale - 480.0, (rows + 0.5) / scale - 466.0
+        return (columns + 0.5) / scale - 480.0, (rows + 0.5) / scale - _HORIZON_PX
 
     def _slide(self, index: int) -> float:
         return _SLIDE_M * (index - (self.size.frames - 1) / 2.0)
@@ -127,16 +129,31 @@ class LaunchPad:
     def _backdrop(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Floats:
         height, width = self._photo.shape[:2]
         column = x / _PHOTO_SCALE + width / 2.0 - 0.5
-        row = (y - 24.0) / _PHOTO_SCALE + height - 0.5
+        row = (y - 26.0) / _PHOTO_SCALE + height - 0.5
         return self._read(self._photo, row, column)
+
+    def _softened(self, texture: Floats) -> list[Floats]:
+        """Return the texture averaged over 1, 2, 4, ... rows: a lens sees no less of it."""
+        levels = [texture]
+        for level in range(1, 7):
+            spread = (0.5 * 2.0**level, 0.25)
+            levels.append(gaussian(texture, spread, mode="wrap", preserve_range=True))
+        return [np.asarray(level, np.float32) for level in levels]
 
     def _ground(self, x: npt.NDArray[np.float64], depth: npt.NDArray[np.float64]) -> Floats:
         """Gravel under a dusk sky, warm where the pad's lamps reach."""
-        side = self._gravel.shape[0]
-        texture = self._read(self._gravel[..., None], (depth * 60.0) % side, (x * 60.0) % side)
+        side = self._gravel[0].shape[0]
+        row, column = (depth * _TEXELS_PER_M) % side, (x * _TEXELS_PER_M) % side
+        rate = depth**2 / (_FOCAL_PX * _CAMERA_HEIGHT_M) * _TEXELS_PER_M / self.size.scale
+        level = np.clip(np.log2(np.maximum(rate, 1.0)), 0.0, len(self._gravel) - 1.0)
+        texture = np.zeros((*x.shape, 1), np.float32)
+        for number, plane in enumerate(self._gravel):
+            share = np.clip(1.0 - np.abs(level - number), 0.0, 1.0)[..., None]
+            if share.any():
+                texture += self._read(plane[..., None], row, column) * share
         sky = np.array([0.16, 0.20, 0.34], np.float32)
-        lamps = np.array([1.5, 0.85, 0.30], np.float32)
-        warm = np.exp(-(((depth - 44.0) / 14.0) ** 2) - (x / 22.0) ** 2)[..., None]
+        lamps = np.array([1.6, 0.85, 0.28], np.float32)
+        warm = np.exp(-(((depth - 62.0) / 22.0) ** 2) - (x / 26.0) ** 2)[..., None]
         return np.asarray(texture * (sky + lamps * warm) * 0.55, np.float32)
 
     def _read(
@@ -167,7 +184,7 @@ class LaunchPad:
         share = index / max(1, self.size.frames - 1)
         middle = -330.0 + 660.0 * share
         bob = 3.5 * np.sin(2.0 * np.pi * index / 7.0)
-        feet = _FOCAL_PX * _CAMERA_HEIGHT_M / _HORSE_M - 26.0
+        feet = _FOCAL_PX * _CAMERA_HEIGHT_M / _HORSE_M - 12.0
         speed = 660.0 / max(1, self.size.frames - 1) * 0.25
         light, cover = np.zeros((2, *x.shape, 3), np.float32)
         for step in (-0.375, -0.125, 0.125, 0.375):

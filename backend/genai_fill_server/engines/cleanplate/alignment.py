@@ -36,6 +36,8 @@ Mask = npt.NDArray[np.bool_]
 _REFINE_POINTS = 250
 _ROUND_TRIP_PX = 0.7
 _FLOW_GAIN = 0.85
+_REFINE_PX = 3.0
+_RELIEF_PX = 2.5
 _MINIMUM_FLOW_SIDE_PX = 32
 
 
@@ -65,7 +67,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One source as seen from the target's region; all planes have the region's shape.
+    """One source as seen from the target's region by one of its planes.
+
+    All arrays have the region's shape.
 
     ``place`` (h, w, 2) holds source proxy coordinates (x, y); ``usable`` is where the source
     shows background; ``levels`` is its luma brought to the target's exposure; ``error`` (in
@@ -74,6 +78,7 @@ class Alignment:
     """
 
     frame: int
+    plane: int
     place: Floats
     usable: Mask
     levels: Floats
@@ -82,28 +87,39 @@ class Alignment:
     sharpness: float
 
 
-def align(
-    target: Target, source: Proxy, matrix: Matrix, options: CleanPlateOptions
-) -> Alignment | None:
-    """Align ``source`` to ``target``, starting at the chain's ``matrix``.
+@dataclass(frozen=True)
+class Way:
+    """How to come from the target to a source: the chain's matrix of one plane.
+
+    ``alone``: the target has no other plane, so what the plane cannot explain is relief.
+    """
+
+    source: Proxy
+    matrix: Matrix
+    plane: int = 0
+    alone: bool = True
+
+
+def align(target: Target, way: Way, options: CleanPlateOptions) -> Alignment | None:
+    """Align a source to ``target``, starting at the chain's matrix.
 
     Returns None when the source shows nothing of the region.
     """
     region = target.region
-    local = matrix @ region.offset
-    seen, usable = _seen(source, local, region.size)
+    local = way.matrix @ region.offset
+    seen, usable = _seen(way.source, local, region.size)
     if not usable.any():
         return None
     seen = _exposed_as(target, seen, usable)
     if options.motion is not Motion.NONE:
         refined = _refined(target, seen, usable, local, options.motion)
         if refined is not None:
-            again, again_usable = _seen(source, refined, region.size)
+            again, again_usable = _seen(way.source, refined, region.size)
             again = _exposed_as(target, again, again_usable)
             if _mismatch(target, again, again_usable) <= _mismatch(target, seen, usable):
                 local, seen, usable = refined, again, again_usable
-    flow = _residual_flow(target, seen, usable, options)
-    return _assembled(target, source, local, seen, usable, flow, options)
+    flow = _residual_flow(target, seen, usable, way.alone, options)
+    return _assembled(target, way, local, (seen, usable), flow, options)
 
 
 def _seen(source: Proxy, local: Matrix, size: tuple[int, int]) -> tuple[Bytes, Mask]:
@@ -135,7 +151,9 @@ def _refined(
         return None
     rows = np.clip(np.rint(after[:, 1]).astype(np.int64), 0, usable.shape[0] - 1)
     columns = np.clip(np.rint(after[:, 0]).astype(np.int64), 0, usable.shape[1] - 1)
-    good = usable[rows, columns]
+    # A chain drifts by little; what moves further belongs to another plane.
+    near = np.linalg.norm(after - before, axis=1) < _REFINE_PX
+    good = usable[rows, columns] & near
     correction = fit(before[good], after[good], motion, target.levels.shape)
     if correction is None or not is_sane(correction, *target.region.size):
         return None
@@ -170,7 +188,7 @@ def _followed(image: Floats | Bytes, place: Floats) -> Floats:
 
 
 def _residual_flow(
-    target: Target, seen: Bytes, usable: Mask, options: CleanPlateOptions
+    target: Target, seen: Bytes, usable: Mask, alone: bool, options: CleanPlateOptions
 ) -> Floats | None:
     """Return the flow from the region to ``seen``, completed under both mattes.
 
@@ -182,12 +200,17 @@ def _residual_flow(
     first = np.where(target.known | ~usable, target.levels, seen)
     second = np.where(usable, seen, first)
     estimator = _estimator(options)
-    flow = np.asarray(estimator.calc(first, second, None), np.float32)
-    back = np.asarray(estimator.calc(second, first, None), np.float32)
+    flow = np.zeros((*first.shape, 2), np.float32)
+    back = np.zeros_like(flow)
+    flow = np.asarray(estimator.calc(first, second, flow), np.float32)
+    back = np.asarray(estimator.calc(second, first, back), np.float32)
     grid = _grid(*target.levels.shape)
     round_trip = flow + _followed(back, grid + flow)
     measured = cv2.erode((target.known & usable).astype(np.uint8), np.ones((5, 5), np.uint8))
     trusted = (measured > 0) & (np.hypot(round_trip[..., 0], round_trip[..., 1]) < _ROUND_TRIP_PX)
+    if not alone:
+        # With several planes, large flow is another plane, not relief of this one.
+        trusted &= np.hypot(flow[..., 0], flow[..., 1]) < _RELIEF_PX
     if not trusted.any():
         return None
     plane_error = cv2.blur(cv2.absdiff(first, second).astype(np.float32), (9, 9))
@@ -202,13 +225,13 @@ def _residual_flow(
 
 def _assembled(
     target: Target,
-    source: Proxy,
+    way: Way,
     local: Matrix,
-    seen: Bytes,
-    usable: Mask,
+    view: tuple[Bytes, Mask],
     flow: Floats | None,
     options: CleanPlateOptions,
 ) -> Alignment:
+    seen, usable = view
     height, width = target.levels.shape
     place = _grid(height, width)
     levels = seen.astype(np.float32)
@@ -221,11 +244,12 @@ def _assembled(
     difference = np.abs(target.levels - levels) / np.float32(LEVELS_PER_STOP)
     error = membrane(np.minimum(difference, np.float32(2.0)), both, 4)
     return Alignment(
-        frame=source.frame,
+        frame=way.source.frame,
+        plane=way.plane,
         place=mapped,
         usable=usable,
         levels=levels,
         error=error,
-        gain=log_gain(target.proxy, target.region, source, mapped, both, error, options),
+        gain=log_gain(target.proxy, target.region, way.source, mapped, both, error, options),
         sharpness=float(np.sqrt(abs(np.linalg.det(local[:2, :2] / local[2, 2])))),
     )

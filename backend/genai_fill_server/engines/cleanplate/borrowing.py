@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.plate import FrameRange, Window
-from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, align
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, Way, align
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
     best_frames,
@@ -25,7 +25,14 @@ from genai_fill_server.engines.cleanplate.description import (
     Direction,
 )
 from genai_fill_server.engines.cleanplate.encoding import Floats
-from genai_fill_server.engines.cleanplate.motion import CameraMotion, Matrix, identity
+from genai_fill_server.engines.cleanplate.motion import (
+    CameraMotion,
+    Matrix,
+    Step,
+    Ways,
+    identity,
+    linked,
+)
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
 from genai_fill_server.engines.cleanplate.transfer import (
@@ -41,6 +48,7 @@ Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
 
 _SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
+_NEAR_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Borrower:
         self._watch = watch
         self._threads = threads
         self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
-        self.motion = CameraMotion(self.proxies, options.motion)
+        self.motion = CameraMotion(options.motion)
 
     def holes(self, frame: int) -> Holes | None:
         """Return the pixels to fill in the crop of ``frame``, None when there are none."""
@@ -98,31 +106,63 @@ class Borrower:
         return Target.of(proxy, region)
 
     def chain(self, frame: int, last: int) -> tuple[Proxy, Matrix] | None:
-        """Return the proxy of frame ``last`` and the way to it, None across a cut."""
+        """Return the proxy of frame ``last`` and the main plane's way to it, None over a cut."""
         for candidate in self._along(frame, last):
             if candidate.proxy.frame == last:
-                return candidate.proxy, candidate.matrix
+                return candidate.proxy, candidate.main
         return None
 
     def _along(self, frame: int, last: int) -> list[Candidate]:
-        """Return the readable frames after ``frame`` up to ``last``, stopping at a cut."""
+        """Return the readable frames after ``frame`` up to ``last``, stopping at a cut.
+
+        Each has a matrix for every plane of the target that could be followed to it.
+        """
         here = self.proxies.get(frame)
         if here is None:
             return []
         found: list[Candidate] = []
-        matrix = identity()
-        for number in range(frame, last, 1 if last > frame else -1):
-            following = self.proxies.get(number + (1 if last > frame else -1))
+        ways = self._first_planes(here)
+        step_back: Proxy | None = None
+        onward = 1 if last > frame else -1
+        for number in range(frame + onward, last + onward, onward):
+            following = self.proxies.get(number)
             if following is None:
                 continue
             step = self.motion.step(here, following)
             if step.is_cut:
                 break
-            matrix = step.matrix @ matrix
-            matrix = matrix / matrix[2, 2]
-            found.append(Candidate(following, matrix))
-            here = following
+            if step_back is None:
+                links = self._links_from(ways, here, step)
+            else:
+                links = self.motion.links(step_back, here, following)
+            ways = ways.followed(step, links)
+            found.append(Candidate(following, ways.matrices))
+            step_back, here = here, following
         return found
+
+    def _first_planes(self, proxy: Proxy) -> Ways:
+        """Return the planes of a target before any step, numbered as the next step has them."""
+        count = 1
+        step = self._any_step(proxy)
+        if step is not None:
+            count = len(step.matrices)
+        return Ways(tuple(identity() for _ in range(count)), tuple(range(count)))
+
+    def _any_step(self, proxy: Proxy) -> Step | None:
+        """Return the step from a frame to the next, else to the one before, None at neither."""
+        for number in (proxy.frame + 1, proxy.frame - 1):
+            other = self.proxies.get(number)
+            if other is not None:
+                step = self.motion.step(proxy, other)
+                if not step.is_cut:
+                    return step
+        return None
+
+    def _links_from(self, ways: Ways, proxy: Proxy, step: Step) -> tuple[int | None, ...]:
+        numbering = self._any_step(proxy)
+        if numbering is None or numbering is step:
+            return tuple(range(len(step.matrices)))
+        return linked(numbering.start, step.start, len(ways.planes))
 
     def candidates(self, frame: int) -> list[Candidate]:
         """Return the frames that may give pixels to ``frame``, nearest first."""
@@ -173,11 +213,26 @@ class Borrower:
         shown = [coverage(target.region, hole, candidate) for candidate in candidates]
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
-        jobs: list[Callable[[], Alignment | None]] = [
-            lambda c=candidates[i]: align(target, c.proxy, c.matrix, self._options)  # type: ignore[misc]
+        planes = self._planes_near(target)
+        ways = [
+            Way(candidates[i].proxy, matrix, plane, alone=len(planes) == 1)
             for i in chosen
+            for plane, matrix in enumerate(candidates[i].matrices)
+            if plane in planes and matrix is not None
         ]
+        jobs = [lambda way=way: align(target, way, self._options) for way in ways]  # type: ignore[misc]
         return [found for found in self.parallel(jobs) if found is not None]
+
+    def _planes_near(self, target: Target) -> set[int]:
+        """Return the planes of the target that have points in its region."""
+        step = self._any_step(target.proxy)
+        if step is None:
+            return {0}
+        x, y = step.start.points[:, 0], step.start.points[:, 1]
+        region = target.region
+        inside = (x >= region.x0) & (x < region.x1) & (y >= region.y0) & (y < region.y1)
+        counts = np.bincount(step.start.planes[inside], minlength=len(step.matrices))
+        return {0} | {plane for plane, count in enumerate(counts) if count >= _NEAR_POINTS}
 
     def _gather(
         self,

@@ -27,14 +27,26 @@ _BLUR_COST = 0.5
 _NEIGHBOUR_COST = 0.03
 _COVERAGE_STEP = 4
 _WANTED_PER_PIXEL = 3
+_ALONE_STOPS = np.float32(0.1)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A frame in reach and the chain's matrix to it."""
+    """A frame in reach and the chain's matrices to it, one a plane of the target.
+
+    The first is the dominant plane's and always there.
+    """
 
     proxy: Proxy
-    matrix: Matrix
+    matrices: tuple[Matrix | None, ...]
+
+    @property
+    def main(self) -> Matrix:
+        """The dominant plane's matrix."""
+        matrix = self.matrices[0]
+        if matrix is None:
+            raise ValueError("the dominant plane is never lost")
+        return matrix
 
 
 def coverage(region: Region, hole: Mask, candidate: Candidate) -> Mask:
@@ -46,7 +58,7 @@ def coverage(region: Region, hole: Mask, candidate: Candidate) -> Mask:
     scale = np.diag([float(_COVERAGE_STEP), float(_COVERAGE_STEP), 1.0])
     size = (-(-width // _COVERAGE_STEP), -(-height // _COVERAGE_STEP))
     valid = warped(
-        candidate.proxy.valid, candidate.matrix @ region.offset @ scale, size, linear=False
+        candidate.proxy.valid, candidate.main @ region.offset @ scale, size, linear=False
     )
     return np.asarray(valid[hole] > 0, np.bool_)
 
@@ -99,23 +111,42 @@ def _blurred(plane: Floats, px: int) -> Floats:
 
 
 def _disagreement(aligned: Sequence[Alignment]) -> list[Floats]:
-    """Return for each source how far (stops) it stands from the median of all, smoothed.
+    """Return for each source how far (stops) it stands from what others say, smoothed.
 
-    With two sources neither is the odd one; both get half of their difference.
+    Sources are compared within one plane: on the right one all frames show the same thing
+    behind the hole, on a wrong one each shows something else. That is plane-sweep stereo
+    (R. Collins, CVPR 1996) where the target itself cannot be seen.
+    """
+    away: list[Floats] = [np.zeros(0, np.float32)] * len(aligned)
+    for plane in sorted({a.plane for a in aligned}):
+        own = [i for i, a in enumerate(aligned) if a.plane == plane]
+        for index, odd in zip(own, _apart([aligned[i] for i in own]), strict=True):
+            away[index] = odd
+    return away
+
+
+def _apart(aligned: Sequence[Alignment]) -> list[Floats]:
+    """Return the distance (stops) of each source to the median of all, smoothed.
+
+    With two sources neither is the odd one; both get half of their difference. A source
+    alone at a pixel gets what a middling disagreement would be: it is not known to be right.
     """
     stack = np.stack([np.where(a.usable, a.levels, np.nan) for a in aligned])
     known = np.isfinite(stack)
     ordered = np.sort(stack, axis=0)
     count = known.sum(axis=0)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    high = np.take_along_axis(ordered, (count // 2)[None].clip(max=len(aligned) - 1), axis=0)[0]
+    top = len(aligned) - 1
+    low = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 2)[None], axis=0)[0]
+    high = np.take_along_axis(ordered, (count // 2).clip(max=top)[None], axis=0)[0]
     middle = 0.5 * (low + high)
     away: list[Floats] = []
     for plane, mask in zip(stack, known, strict=True):
-        difference = np.where(mask & (count > 1), np.abs(plane - middle), 0.0)
-        mass = _blurred(mask.astype(np.float32), 3)
-        smooth = _blurred(np.nan_to_num(difference).astype(np.float32), 3)
-        away.append(smooth / np.maximum(mass, np.float32(1e-3)) / np.float32(LEVELS_PER_STOP))
+        shared = mask & (count > 1)
+        difference = np.where(shared, np.abs(plane - middle), 0.0).astype(np.float32)
+        mass = _blurred(shared.astype(np.float32), 3)
+        smooth = _blurred(difference, 3) / np.maximum(mass, np.float32(1e-3))
+        smooth = np.where(mass > 0.05, smooth / np.float32(LEVELS_PER_STOP), _ALONE_STOPS)
+        away.append(smooth.astype(np.float32))
     return away
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
-from genai_fill_server.engines.cleanplate.alignment import align
+from genai_fill_server.engines.cleanplate.alignment import Way, align
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, Detail
 from genai_fill_server.engines.cleanplate.diffusion import pull_push
@@ -125,7 +125,7 @@ class Inventor:
             way = self._borrower.chain(borrowed.frame, key.frame)
             if way is None:
                 return
-            alignment = align(borrowed.target, way[0], way[1], self._options)
+            alignment = align(borrowed.target, Way(*way), self._options)
             if alignment is None:
                 return
             place = places_of(alignment, borrowed.lookup, factor, missing)

@@ -3,7 +3,9 @@
 Points are tracked outside the mattes (pyramidal Lucas-Kanade, checked forward and backward)
 and fitted with MAGSAC++ (D. Barath et al., CVPR 2020). A chain of neighbours leads to any
 frame in reach; `refined` re-measures a pair directly round the hole, so chains do not drift
-and a plane near the hole counts for more than the rest of the picture.
+and a plane near the hole counts for more than the rest of the picture. Where points disagree
+with the first plane and agree among themselves, they make a second and a third: a near
+ground before a far backdrop moves by its own homography, exactly, however far it slides.
 
 All matrices map proxy pixels (x, y, 1) of the first frame to those of the second.
 """
@@ -18,7 +20,7 @@ import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes
-from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy
+from genai_fill_server.engines.cleanplate.proxies import Proxy
 
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float32]
@@ -28,14 +30,84 @@ _TRACK_WINDOW_PX = (21, 21)
 _ROUND_TRIP_PX = 0.5
 _INLIER_PX = 0.6
 _CUT_STOPS = 0.9
+_PLANES = 3
+_OTHER_PLANE_PX = 1.2
+_OTHER_PLANE_POINTS = 14
+_LINK_PX = 40.0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Points of a frame, (n, 2), and which plane each belongs to, (n,)."""
+
+    points: Points
+    planes: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Step:
-    """The way from one frame to a neighbour. ``is_cut``: there is none."""
+    """The way from one frame to a neighbour: a matrix a plane, the dominant plane first.
 
-    matrix: Matrix
+    ``start`` and ``end`` are the tracked points in both frames. ``is_cut``: no way leads on.
+    """
+
+    matrices: tuple[Matrix, ...]
+    start: Labelled
+    end: Labelled
     is_cut: bool = False
+
+    def reversed(self) -> Step:
+        """Return the way back."""
+        back = tuple(np.asarray(np.linalg.inv(m), np.float64) for m in self.matrices)
+        return Step(back, self.end, self.start, self.is_cut)
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The planes of a target followed to some frame: a matrix each, None once lost.
+
+    ``planes`` are their numbers in the last step taken.
+    """
+
+    matrices: tuple[Matrix | None, ...]
+    planes: tuple[int | None, ...]
+
+    def followed(self, step: Step, links: tuple[int | None, ...]) -> Ways:
+        """Return the planes one step further; ``links`` number them in ``step``."""
+        matrices: list[Matrix | None] = []
+        planes: list[int | None] = []
+        for matrix, plane in zip(self.matrices, self.planes, strict=True):
+            onward = links[plane] if plane is not None and plane < len(links) else None
+            if matrix is None or onward is None:
+                matrices.append(None)
+                planes.append(None)
+                continue
+            product = step.matrices[onward] @ matrix
+            matrices.append(product / product[2, 2])
+            planes.append(onward)
+        return Ways(tuple(matrices), tuple(planes))
+
+
+def linked(before: Labelled, after: Labelled, count: int) -> tuple[int | None, ...]:
+    """Return for each of ``count`` planes of ``before`` the plane of ``after`` it goes on in.
+
+    Both label points of the same frame. Planes are matched by whose points lie among whose;
+    the dominant plane goes on in the other's dominant plane when nothing tells otherwise.
+    """
+    links: list[int | None] = [0] + [None] * (count - 1)
+    planes = int(after.planes.max(initial=0)) + 1
+    if len(before.points) == 0 or len(after.points) == 0 or (count == 1 and planes == 1):
+        return tuple(links)
+    apart = ((after.points[:, None] - before.points[None]) ** 2).sum(axis=2)
+    nearest = before.planes[apart.argmin(axis=1)]
+    close = apart.min(axis=1) < _LINK_PX**2
+    votes = np.zeros((count, planes), np.int64)
+    np.add.at(votes, (nearest[close], after.planes[close]), 1)
+    for plane in range(count):
+        best = int(votes[plane].argmax())
+        if votes[plane, best] >= 4 and votes[plane, best] >= votes[:, best].max():
+            links[plane] = best
+    return tuple(links)
 
 
 def identity() -> Matrix:
@@ -89,16 +161,27 @@ def track(first: Bytes, second: Bytes, points: Points, levels: int) -> tuple[Poi
     if len(points) == 0:
         return points, points
     start = points.reshape(-1, 1, 2)
-    options = {
-        "winSize": _TRACK_WINDOW_PX,
-        "maxLevel": levels,
-        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
-    }
-    there, ok_there, _ = cv2.calcOpticalFlowPyrLK(first, second, start, None, **options)
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, **options)
+    there, ok_there = _followed(first, second, start, levels)
+    back, ok_back = _followed(second, first, there, levels)
     distance = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
     good = (ok_there.ravel() > 0) & (ok_back.ravel() > 0) & (distance < _ROUND_TRIP_PX)
     return points[good], np.asarray(there.reshape(-1, 2)[good], np.float32)
+
+
+def _followed(
+    first: Bytes, second: Bytes, start: Points, levels: int
+) -> tuple[Points, npt.NDArray[np.uint8]]:
+    guess = start.copy()
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(
+        first,
+        second,
+        start,
+        guess,
+        winSize=_TRACK_WINDOW_PX,
+        maxLevel=levels,
+        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
+    )
+    return np.asarray(there, np.float32), np.asarray(ok, np.uint8)
 
 
 def fit(first: Points, second: Points, motion: Motion, shape: tuple[int, int]) -> Matrix | None:
@@ -156,13 +239,50 @@ def _eroded(valid: Bytes, px: int) -> Bytes:
     )
 
 
+def planes_of(
+    first: Points, second: Points, motion: Motion, shape: tuple[int, int]
+) -> tuple[tuple[Matrix, ...], npt.NDArray[np.int64]]:
+    """Fit up to three planes to tracked points, one after the other.
+
+    Returns the matrices, the dominant one first (identity when nothing fits), and the plane
+    of each point; points of no plane count to the first.
+    """
+    labels = np.zeros(len(first), np.int64)
+    dominant = fit(first, second, motion, shape)
+    if dominant is None:
+        return (identity(),), labels
+    matrices = [dominant]
+    left = np.flatnonzero(_miss(dominant, first, second) > _OTHER_PLANE_PX)
+    while (
+        motion is Motion.DENSE
+        and len(matrices) < _PLANES
+        and len(left) >= max(_OTHER_PLANE_POINTS, len(first) // 25)
+    ):
+        found, inliers = cv2.findHomography(
+            first[left], second[left], cv2.USAC_MAGSAC, _INLIER_PX, maxIters=2000, confidence=0.999
+        )
+        if found is None or inliers is None or not is_sane(found, shape[1], shape[0]):
+            break
+        own = left[inliers.ravel() > 0]
+        if len(own) < _OTHER_PLANE_POINTS:
+            break
+        labels[own] = len(matrices)
+        matrices.append(np.asarray(found, np.float64))
+        left = left[_miss(matrices[-1], first[left], second[left]) > _OTHER_PLANE_PX]
+    return tuple(matrices), labels
+
+
+def _miss(matrix: Matrix, first: Points, second: Points) -> npt.NDArray[np.float32]:
+    return np.asarray(np.linalg.norm(moved(matrix, first) - second, axis=1), np.float32)
+
+
 class CameraMotion:
     """The motion of a shot, measured between neighbours when asked and kept while in reach."""
 
-    def __init__(self, proxies: Proxies, motion: Motion) -> None:
-        self._proxies = proxies
+    def __init__(self, motion: Motion) -> None:
         self._motion = motion
         self._steps: dict[tuple[int, int], Step] = {}
+        self._links: dict[tuple[int, int, int], tuple[int | None, ...]] = {}
 
     def step(self, first: Proxy, second: Proxy) -> Step:
         """Return the way from one proxy to a neighbouring one."""
@@ -171,24 +291,33 @@ class CameraMotion:
             # Always measured forward in time: both directions then agree exactly.
             low, high = (first, second) if first.frame < second.frame else (second, first)
             forward = self._measured(low, high)
-            backward = Step(np.linalg.inv(forward.matrix), forward.is_cut)
             self._steps[(low.frame, high.frame)] = forward
-            self._steps[(high.frame, low.frame)] = backward
+            self._steps[(high.frame, low.frame)] = forward.reversed()
         return self._steps[key]
+
+    def links(self, first: Proxy, middle: Proxy, last: Proxy) -> tuple[int | None, ...]:
+        """Return in which planes of the second step those of the first go on."""
+        key = (first.frame, middle.frame, last.frame)
+        if key not in self._links:
+            here, onward = self.step(first, middle), self.step(middle, last)
+            self._links[key] = linked(here.end, onward.start, len(here.matrices))
+        return self._links[key]
 
     def forget_before(self, frame: int) -> None:
         """Drop what lies wholly before ``frame``, so that memory does not grow with length."""
         for key in [key for key in self._steps if max(key) < frame]:
             del self._steps[key]
+        for link in [link for link in self._links if max(link) < frame]:
+            del self._links[link]
 
     def _measured(self, first: Proxy, second: Proxy) -> Step:
         points = corners_of(first.levels, _eroded(first.valid, 3), _MAX_POINTS)
         before, after = track(first.levels, second.levels, points, 4)
         inside = _lookup(_eroded(second.valid, 3), after)
         before, after = before[inside], after[inside]
-        matrix = fit(before, after, self._motion, first.levels.shape)
-        found = matrix if matrix is not None else identity()
-        return Step(found, self._is_cut(first, second, found, len(points), len(before)))
+        matrices, planes = planes_of(before, after, self._motion, first.levels.shape)
+        cut = self._is_cut(first, second, matrices[0], len(points), len(before))
+        return Step(matrices, Labelled(before, planes), Labelled(after, planes), cut)
 
     def _is_cut(
         self, first: Proxy, second: Proxy, matrix: Matrix, points: int, tracked: int

@@ -24,7 +24,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
 )
 from genai_fill_server.service.ports import FloatMatte, Shot, Watch
 
-MATTE_THRESHOLD = 1.0 / 512.0
+MATTE_THRESHOLD = 1.0 / 1024.0
 """A matte above this may hide something: such pixels are filled and never used as sources."""
 
 PROXY_SIDE_PX = 1024
