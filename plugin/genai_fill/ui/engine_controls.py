@@ -19,6 +19,7 @@ class EngineControls(QWidget):
 
     changed = Signal(str, object)
     reset_asked = Signal()
+    rebuilt = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -49,6 +50,7 @@ class EngineControls(QWidget):
         old = (self._engine.id, self._engine.options) if self._engine is not None else None
         if same != old:
             self._rebuild(engine)
+            self.rebuilt.emit()
         self._engine = engine
         changed = False
         for name, field in self.fields.items():
@@ -70,7 +72,8 @@ class EngineControls(QWidget):
         was_open = self.advanced.is_open if self.advanced is not None else False
         if self._form is not None:
             self._layout.removeWidget(self._form)
-            self._form.setParent(None)
+            # Hidden, not unparented: a widget without a parent is a window of its own.
+            self._form.hide()
             self._form.deleteLater()
         self._form, self.fields, self.advanced = None, {}, None
         options = engine.options if engine is not None else ()

@@ -23,6 +23,7 @@ from genai_fill.ui.form import MARGIN_PX, Line
 from genai_fill.ui.header import Header
 from genai_fill.ui.log_view import LogView
 from genai_fill.ui.settings_area import SettingsArea
+from genai_fill.ui.tab_order import tab_in_reading_order
 from genai_fill.ui.take_list import TakeList
 
 FOLLOW_EVERY_MS = 250
@@ -58,6 +59,7 @@ class FillPanel(QWidget):
         self._timer.setInterval(FOLLOW_EVERY_MS)
         self._timer.timeout.connect(self._follow_selection)
         self._connect()
+        self._order_tabs()
         self._receive(actions.state)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -133,6 +135,7 @@ class FillPanel(QWidget):
         self.settings.edited.connect(self._edit)
         self.settings.prompt_typed.connect(self._show_activity)
         self.settings.options.changed.connect(self._set_option)
+        self.settings.options.rebuilt.connect(self._order_tabs)
         self.settings.options.reset_asked.connect(self._reset_options)
         self.settings.chooser.refresh_asked.connect(self._refresh_engines)
         self.settings.seed.roll_asked.connect(self._roll_seed)
@@ -189,6 +192,9 @@ class FillPanel(QWidget):
         # typing commits it, and the selection is followed a moment later.
         if self.isVisible() and not self.settings.is_being_edited():
             self._actions.follow_selection()
+
+    def _order_tabs(self) -> None:
+        tab_in_reading_order(self)
 
     def _generate(self) -> None:
         self.settings.commit_pending()

@@ -171,6 +171,15 @@ def test_another_engine_gets_other_controls(panel, actions):
     assert not panel.settings.seed.seed.isEnabled(), "an engine without a seed"
 
 
+def test_controls_of_the_old_engine_never_show_as_a_window(panel, actions, app):
+    windows = set(app.topLevelWidgets())
+    field(panel, "steps").control.box.setFocus()
+    actions.edit(engine_id=CLEAN_PLATE.id)
+    app.processEvents()
+    assert set(app.topLevelWidgets()) == windows
+    assert app.focusWidget() is None or panel.isAncestorOf(app.focusWidget())
+
+
 def test_controls_are_not_rebuilt_while_their_engine_stays(panel, actions):
     before = field(panel, "steps")
     actions.frame_done(3, 48, 12.0)
