@@ -44,6 +44,8 @@ class String_Knob(Knob):
     def setValue(self, val, view="default"):
         if not isinstance(val, str):
             raise TypeError(f"{self._name}: {type(self).__name__} takes text, not {val!r}")
+        if self._name == "name" and self._core is not None and self._core.kind != "Root":
+            val = self._core.unique_name(val)
         return self._change(lambda: self._set(val))
 
     def _set(self, text: str) -> None:

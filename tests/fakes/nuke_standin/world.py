@@ -46,7 +46,6 @@ class World:
     root: NodeCore = None  # type: ignore[assignment]
     context: list[NodeCore] = field(default_factory=list)
     this: list[tuple[NodeCore | None, Any]] = field(default_factory=list)
-    script_path: str = ""
     modified: bool = False
     executing: bool = False
     cancel_after_frames: int | None = None
@@ -67,6 +66,15 @@ class World:
     main_namespace: dict[str, Any] = field(default_factory=dict)
     nuke: Any = None
     tab_entries_whole: bool = False
+
+    @property
+    def script_path(self) -> str:
+        """The script's file, "" while it has none: the root's name knob."""
+        return str(self.root.knobs["name"]._raw_text())
+
+    @script_path.setter
+    def script_path(self, path: str) -> None:
+        self.root.knobs["name"]._restore(path)
 
     def check_thread(self, what: str) -> None:
         if threading.get_ident() != self.main_thread:

@@ -119,8 +119,7 @@ def test_colour_conversion_is_refused_instead_of_guessed(session, tmp_path):
 
 
 def keymix(nuke, below, above, mask):
-    mix = nuke.nodes.Keymix(inputs=[below, above, mask])
-    return mix
+    return nuke.nodes.Keymix(inputs=[below, above, mask])
 
 
 def test_keymix_gives_b_and_a_bit_for_bit_where_the_mask_is_0_or_1(session, tmp_path):
