@@ -1,4 +1,5 @@
 import pytest
+
 from genai_fill_contract.state_dir import default_state_dir
 
 
