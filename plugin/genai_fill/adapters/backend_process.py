@@ -130,8 +130,11 @@ class LocalBackendProcess:
         self._log = log
 
     def failure(self) -> str | None:
-        """Return why the backend ended, when it did; None while it runs or never started."""
-        if self._process is None or self._process.poll() is None:
+        """Return why the backend ended, when it did; None while it runs or never started.
+
+        A command that ends without an error has handed over to a service of the system.
+        """
+        if self._process is None or not self._process.poll():
             return None
         tail = ""
         if self._log is not None:

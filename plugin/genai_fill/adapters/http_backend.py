@@ -167,6 +167,8 @@ class HttpBackend:
     def _read(self, response: http.client.HTTPResponse, max_bytes: int) -> bytes:
         try:
             body = response.read(max_bytes + 1)
+            if response.length and len(body) <= max_bytes:
+                raise http.client.IncompleteRead(body, response.length)
         except (OSError, http.client.HTTPException) as error:
             raise transport_error(error, self._url) from error
         if len(body) > max_bytes:
