@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from genai_fill_server.domain.pixel_windows import finite_pixels
+
 FloatImage = npt.NDArray[np.float32]
 FloatMatte = npt.NDArray[np.float32]
 
@@ -31,15 +33,18 @@ def composite(plate: FloatImage, fill: FloatImage, blend: FloatMatte) -> Composi
     plate, or is black if the plate is not finite there either. Where the plate is not finite
     under a soft edge, the fill is taken: mixing would spread the NaN.
     """
-    rgb = plate.copy()
-    rows, columns = np.nonzero(blend)
-    alpha = blend[rows, columns][:, None]
-    over, under = fill[rows, columns], plate[rows, columns]
-    good_over = np.isfinite(over).all(axis=1, keepdims=True)
-    good_under = np.isfinite(under).all(axis=1, keepdims=True)
+    alpha = blend[..., None]
+    good_over, good_under = finite_pixels(fill), finite_pixels(plate)
     with np.errstate(invalid="ignore", over="ignore"):
-        mixed = under + alpha * (over - under)
-    mixed = np.where((alpha >= 1) | ~good_under, over, mixed)
-    rescue = np.where(good_under, under, np.float32(0))
-    rgb[rows, columns] = np.where(good_over, mixed, rescue)
-    return Composite(rgb, int(np.count_nonzero(~good_over)))
+        mixed = plate + alpha * (fill - plate)
+    if not good_under.all():
+        np.copyto(mixed, fill, where=~good_under[..., None])
+    np.copyto(mixed, fill, where=alpha >= 1)
+    inside = blend > 0
+    unusable = inside & ~good_over
+    replaced = int(np.count_nonzero(unusable))
+    if replaced:
+        kept = np.where(good_under[..., None], plate, np.float32(0))
+        np.copyto(mixed, kept, where=unusable[..., None])
+    np.copyto(mixed, plate, where=~inside[..., None])
+    return Composite(mixed, replaced)

@@ -4,20 +4,22 @@ Rules, in the order in which they win:
 
 1. The crop at a frame holds the matte's window there (as far as the plate goes).
 2. It lies within the bounds; it is shifted, never shrunk, to do so.
-3. It holds the context round the matte, cut at the bounds.
-4. Its sides are multiples of the engine's; only where the plate itself is too small to offer
+3. Its sides are multiples of the engine's; only where the plate itself is too small to offer
    a multiple that holds the matte is a side the whole plate's, and the engine pads.
+4. It holds the context round the matte, cut at the bounds.
 5. It is not smaller than the engine's native size, if the plate is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from genai_fill_contract.fill import CropMode
 from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.domain.crop_path import Corridor, shortest_path
+
+Span = tuple[int, int]
 
 SLACK_DIVISOR = 16
 """FOLLOW: how much larger than needed the window is, so that small moves of the matte stay
@@ -62,10 +64,13 @@ def plan_crops(
 def _fixed(needed: Window, matte: Window, bounds: Window, rules: CropRules) -> Window:
     if matte.is_empty:
         matte = Window(needed.x0, needed.y0, needed.x0, needed.y0)
+        context = matte
+    else:
+        context = matte.grown(rules.context_px).intersection(bounds)
     width = _side(needed.width, matte.width, bounds.width, rules)
     height = _side(needed.height, matte.height, bounds.height, rules)
-    x0 = _start(needed.x0, needed.x1, matte.x0, matte.x1, width, bounds.x0, bounds.x1)
-    y0 = _start(needed.y0, needed.y1, matte.y0, matte.y1, height, bounds.y0, bounds.y1)
+    x0 = _start(width, [_x(needed), _x(context), _x(matte)], _x(bounds))
+    y0 = _start(height, [_y(needed), _y(context), _y(matte)], _y(bounds))
     return Window(x0, y0, x0 + width, y0 + height)
 
 
@@ -79,13 +84,14 @@ def _side(needed: int, matte: int, limit: int, rules: CropRules) -> int:
     return largest if largest >= max(matte, 1) else limit
 
 
-def _start(
-    need0: int, need1: int, matte0: int, matte1: int, side: int, bound0: int, bound1: int
-) -> int:
-    """Return where a side begins: centred on the need, shifted to hold matte and bounds."""
-    start = (need0 + need1 - side) // 2
-    start = min(max(start, matte1 - side), matte0)
-    return min(max(start, bound0), bound1 - side)
+def _start(side: int, wanted: Sequence[Span], bound: Span) -> int:
+    """Return where a side begins: centred on the first of ``wanted``, then shifted to hold
+    each of them in turn as far as it fits, the last one surely, and to stay in ``bound``."""
+    start = (wanted[0][0] + wanted[0][1] - side) // 2
+    for low, high in wanted:
+        if high - low <= side:
+            start = min(max(start, high - side), low)
+    return min(max(start, bound[0]), bound[1] - side)
 
 
 def _following(
@@ -119,9 +125,6 @@ def _following(
 def _following_side(needed: int, matte: int, limit: int, rules: CropRules) -> int:
     slack = needed // SLACK_DIVISOR
     return _side(min(needed + slack, max(needed, limit)), matte, limit, rules)
-
-
-Span = tuple[int, int]
 
 
 def _x(window: Window) -> Span:

@@ -75,11 +75,13 @@ class HdrShoulder:
 
         0 to 1 for pixels of 0 to the peak; what is above the peak is clamped to it.
         """
-        finite = np.nan_to_num(linear, nan=0.0, posinf=self.peak, neginf=0.0)
+        finite = linear
+        if not np.isfinite(linear).all():
+            finite = np.nan_to_num(linear, nan=0.0, posinf=self.peak, neginf=0.0)
         if self.has_shoulder:
             finite = self._scale_brightest(finite, self._compress)
         else:
-            np.minimum(finite, np.float32(1), out=finite)
+            finite = np.minimum(finite, np.float32(1))
         return srgb_encode(finite)
 
     def decode(self, encoded: FloatArray) -> FloatArray:
@@ -88,7 +90,7 @@ class HdrShoulder:
         return self._scale_brightest(linear, self._expand) if self.has_shoulder else linear
 
     def _scale_brightest(self, linear: FloatArray, curve: _Curve) -> FloatArray:
-        brightest = linear.max(axis=-1)
+        brightest = np.maximum(np.maximum(linear[..., 0], linear[..., 1]), linear[..., 2])
         above = brightest > np.float32(KNEE)  # false for NaN: it goes through unchanged
         result = np.array(linear, dtype=np.float32, copy=True)
         values = brightest[above].astype(np.float64)
@@ -118,10 +120,10 @@ def shot_peak(images: FloatArray) -> float:
     Not below 0. Infinities and NaN, which dead pixels and divisions leave behind, say
     nothing about a shot and are passed over.
     """
-    finite = images[np.isfinite(images)]
-    if finite.size == 0:
-        return 0.0
-    return float(min(max(float(finite.max()), 0.0), HALF_MAX))
+    brightest = float(images.max(initial=0.0))
+    if not math.isfinite(brightest):
+        brightest = float(images[np.isfinite(images)].max(initial=0.0))
+    return min(brightest, HALF_MAX)
 
 
 def srgb_encode(linear: FloatArray) -> FloatArray:

@@ -44,7 +44,7 @@ def generation_matte(matte: Matte, shaping: MatteShaping) -> Matte:
     wherever the composite shows some. ``matte`` (h, w) must carry `margin_px` pixels of margin
     on each side where the plate goes on; what touches the array's edge counts as going on.
     """
-    return soften(grow(matte, shaping.grow_px), max(shaping.feather_px, shaping.blend_px))
+    return shape_matte(matte, shaping)[0]
 
 
 def blend_matte(matte: Matte, shaping: MatteShaping) -> Matte:
@@ -52,7 +52,16 @@ def blend_matte(matte: Matte, shaping: MatteShaping) -> Matte:
 
     Nowhere more than `generation_matte`. Same margin rule.
     """
-    return soften(grow(matte, shaping.grow_px), shaping.blend_px)
+    return shape_matte(matte, shaping)[1]
+
+
+def shape_matte(matte: Matte, shaping: MatteShaping) -> tuple[Matte, Matte]:
+    """Return both `generation_matte` and `blend_matte`, sharing what they have in common."""
+    grown = grow(matte, shaping.grow_px)
+    blend = soften(grown, shaping.blend_px)
+    if shaping.feather_px <= shaping.blend_px:
+        return blend, blend
+    return soften(grown, shaping.feather_px), blend
 
 
 def grow(matte: Matte, radius_px: float) -> Matte:

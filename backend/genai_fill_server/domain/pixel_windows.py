@@ -33,6 +33,15 @@ def recut(array: FloatArray, have: Window, want: Window, outside: float = 0.0) -
     return result
 
 
+def finite_pixels(image: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return where all three channels of ``image`` (h, w, 3) are finite."""
+    # One sum instead of a reduction over an axis of three, which numpy is slow at. A sum of
+    # finite values that overflows float32 counts as not finite: no picture has such values.
+    with np.errstate(invalid="ignore", over="ignore"):
+        summed = image[..., 0] + image[..., 1] + image[..., 2]
+        return np.asarray(np.isfinite(summed))
+
+
 def support(matte: FloatArray, window: Window) -> Window:
     """Return the smallest window that holds every non-zero value of ``matte`` (h, w)."""
     filled = matte != 0

@@ -37,8 +37,9 @@ def upsample(coarse: FloatArray, factor: int, height: int, width: int) -> FloatA
 
     Coarse pixel i covers fine pixels i·factor to i·factor + factor - 1; edges are held.
     """
-    rows = _stretch(coarse, factor, height)
-    return np.swapaxes(_stretch(np.swapaxes(rows, 0, 1), factor, width), 0, 1)
+    # Columns while there are few rows: the large step then copies whole rows.
+    columns = np.swapaxes(_stretch(np.swapaxes(coarse, 0, 1), factor, width), 0, 1)
+    return _stretch(np.ascontiguousarray(columns), factor, height)
 
 
 def _stretch(values: FloatArray, factor: int, length: int) -> FloatArray:

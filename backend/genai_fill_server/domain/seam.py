@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_server.domain.matte_shaping import grow
+from genai_fill_server.domain.pixel_windows import finite_pixels
 from genai_fill_server.domain.pull_push import complete, upsample
 
 FloatImage = npt.NDArray[np.float32]
@@ -58,7 +59,7 @@ def correct_seam(fill: FloatImage, plate: FloatImage, matte: FloatMatte) -> Floa
     outside which the fill is the engine's own picture of the plate. Without a usable ring
     (the matte fills the crop, or all is black) the fill comes back as it is.
     """
-    ring = ring_around(matte) & np.isfinite(plate).all(axis=2) & np.isfinite(fill).all(axis=2)
+    ring = ring_around(matte) & finite_pixels(plate) & finite_pixels(fill)
     plate_means, fill_means, weights = _block_means(plate, fill, ring)
     usable = (
         (weights > 0) & (plate_means.min(axis=2) > MIN_LEVEL) & (fill_means.min(axis=2) > MIN_LEVEL)
@@ -71,7 +72,7 @@ def correct_seam(fill: FloatImage, plate: FloatImage, matte: FloatMatte) -> Floa
     stops = np.clip(stops, -MAX_STOPS, MAX_STOPS)
     trust = np.where(usable, np.minimum(weights * 4, 1), 0).astype(np.float32)
     field = complete(stops * (trust > 0)[..., None], trust)
-    gain = np.exp2(upsample(field, BLOCK_PX, *matte.shape))
+    gain = upsample(np.exp2(field), BLOCK_PX, *matte.shape)
     return np.asarray(fill * gain, dtype=np.float32)
 
 
@@ -101,4 +102,6 @@ def _blocks(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     pad = ((0, rows * BLOCK_PX - image.shape[0]), (0, columns * BLOCK_PX - image.shape[1]), (0, 0))
     whole = np.pad(image, pad) if any(after for _, after in pad) else image
     tiled = whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX, image.shape[2])
-    return np.asarray(tiled.mean(axis=(1, 3)), dtype=np.float32)
+    # Rows first: that sum runs along memory.
+    summed = tiled.sum(axis=1, dtype=np.float32).sum(axis=2, dtype=np.float32)
+    return np.asarray(summed / np.float32(BLOCK_PX * BLOCK_PX), dtype=np.float32)

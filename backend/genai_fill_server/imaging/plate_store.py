@@ -117,5 +117,8 @@ class DiskMatte(_Sequence):
         """Return the matte (h, w), 0 to 1, inverted if so asked."""
         self.header(frame)
         raw = read_channel(self.path(frame), frame, window, self._matte.channel, self._matte.view)
-        matte = np.clip(np.nan_to_num(raw, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
-        return (np.float32(1) - matte if self._matte.invert else matte).astype(np.float32)
+        matte = raw
+        if not (raw.min(initial=0) >= 0 and raw.max(initial=0) <= 1):  # NaN fails both
+            finite = np.nan_to_num(raw, nan=0.0, posinf=1.0, neginf=0.0)
+            matte = np.clip(finite, 0, 1).astype(np.float32, copy=False)
+        return np.float32(1) - matte if self._matte.invert else matte

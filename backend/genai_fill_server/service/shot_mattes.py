@@ -9,12 +9,7 @@ import numpy as np
 from genai_fill_contract.fill import MatteShaping
 from genai_fill_contract.plate import MatteRef, Window, is_still
 from genai_fill_server.domain.byte_cache import ByteCache
-from genai_fill_server.domain.matte_shaping import (
-    blend_matte,
-    generation_matte,
-    margin_px,
-    reach_px,
-)
+from genai_fill_server.domain.matte_shaping import margin_px, reach_px, shape_matte
 from genai_fill_server.domain.pixel_windows import recut, slices, support
 from genai_fill_server.service.frame_ports import MatteReader
 from genai_fill_server.service.ports import FloatMatte
@@ -86,7 +81,7 @@ class ShotMattes:
     def _shape(self, frame: int, window: Window) -> FloatMatte:
         drawn = self.drawn_window(frame)
         raw = recut(self._trimmed(frame), drawn, window)
-        return np.stack([generation_matte(raw, self._shaping), blend_matte(raw, self._shaping)])
+        return np.stack(shape_matte(raw, self._shaping))
 
     def _trimmed(self, frame: int) -> FloatMatte:
         return self._cache.get(("drawn", self._key(frame)), lambda: self._read_trimmed(frame))
