@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from genai_fill_contract.errors import ErrorCode, GenAIFillError
-from genai_fill_server.cli import doctor, fill, jobs, serve, show
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_BACKEND = 3
-EXIT_CANCELLED = 130
-
-_BACKEND_CODES = frozenset(
-    {
-        ErrorCode.BACKEND_UNREACHABLE,
-        ErrorCode.BACKEND_START_FAILED,
-        ErrorCode.BACKEND_TIMEOUT,
-        ErrorCode.BACKEND_LOST,
-        ErrorCode.WRONG_TOKEN,
-        ErrorCode.FORBIDDEN_ORIGIN,
-        ErrorCode.VERSION_MISMATCH,
-    }
-)
-_USAGE_CODES = frozenset(
-    {ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_OPTION, ErrorCode.CONFIG_INVALID}
-)
+from genai_fill_contract.errors import GenAIFillError
+from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, serve
+from genai_fill_server.cli.exit_codes import EXIT_CANCELLED, exit_code_of, tell
 
 
 def build_app() -> typer.Typer:
@@ -45,38 +25,21 @@ def build_app() -> typer.Typer:
     )
     app.command("serve")(serve.serve)
     app.command("fill")(fill.fill)
-    app.command("engines")(show.engines)
+    app.command("engines")(engines.engines)
     app.command("jobs")(jobs.jobs)
     app.command("cancel")(jobs.cancel)
     app.command("doctor")(doctor.doctor)
-    app.command("config")(show.config)
-    app.command("demo")(show.demo)
+    app.command("config")(config.config)
+    app.command("demo")(demo.demo)
     return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit."""
+    """Run the command and exit; never shows a traceback for an error of ours."""
     try:
-        code = build_app()(args=arguments, standalone_mode=True)
+        build_app()(args=arguments)
     except GenAIFillError as error:
         tell(error)
         sys.exit(exit_code_of(error.code))
     except KeyboardInterrupt:
         sys.exit(EXIT_CANCELLED)
-    sys.exit(code)
-
-
-def exit_code_of(code: ErrorCode) -> int:
-    """Return the exit code that stands for an error."""
-    if code in _BACKEND_CODES:
-        return EXIT_BACKEND
-    return EXIT_USAGE if code in _USAGE_CODES else EXIT_FAILED
-
-
-def tell(error: GenAIFillError) -> None:
-    """Say on stderr what, where and what to do; one line for logs and other programs."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        typer.echo(f"genai-fill: {error.message} {error.hint}", err=True)
-        return
-    typer.secho(f"✗ {error.message}", fg="red", err=True)
-    typer.echo(f"  {error.hint}", err=True)

@@ -23,8 +23,8 @@ def serve(
 ) -> None:
     """Run the backend until Ctrl-C.
 
-    It listens on loopback, runs fills in worker processes, and keeps its queue through
-    restarts. Nuke and the other commands find it through its state folder.
+    It listens on loopback, runs fills in worker processes, and keeps its queue
+    through restarts. Nuke and the other commands find it by its state folder.
     """
     from genai_fill_server.bootstrap.config import load_settings
     from genai_fill_server.bootstrap.server import ServeOptions, run_server
