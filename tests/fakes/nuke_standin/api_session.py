@@ -13,6 +13,7 @@ from tests.fakes.nuke_standin.callbacks import NODE_KINDS, RENDER_CLASSES, Callb
 from tests.fakes.nuke_standin.values import parse_format
 from tests.fakes.nuke_standin.world import active
 
+HANG_S = 60.0
 THREAD_SAFE = {"executeInMainThread", "executeInMainThreadWithResult", "tprint"}
 
 
@@ -254,7 +255,8 @@ def executeInMainThreadWithResult(call, args=(), kwargs=None):
     if not world.gui:
         raise RuntimeError("Without the GUI nobody serves executeInMainThreadWithResult")
     waiting = world.queue.put(call, args, kwargs or {})
-    waiting.done.wait()
+    if not waiting.done.wait(HANG_S):
+        raise RuntimeError(f"The main thread did not serve the call in {HANG_S} s: a hang in Nuke")
     if waiting.dropped:
         raise RuntimeError("Nuke is shutting down")
     return waiting.result

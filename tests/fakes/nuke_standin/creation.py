@@ -159,9 +159,14 @@ def delete(core: NodeCore) -> None:
         core.attach()
         for node, index in moved:
             node._put_input(index, core)
-        world.callbacks.fire("OnCreate", core)
+        for node in _inner_first(core):
+            world.callbacks.fire("OnCreate", node)
 
     world.undo.record(f"Delete {core.name}", put_back, core.detach)
+
+
+def _inner_first(core: NodeCore) -> list[NodeCore]:
+    return [found for child in core.children for found in _inner_first(child)] + [core]
 
 
 def paste(world: World, text: str) -> NodeCore | None:

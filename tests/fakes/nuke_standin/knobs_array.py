@@ -38,6 +38,9 @@ class Array_Knob(Knob):
     def _is_default(self):
         return self._values == self._default and not self._expressions and not self._keys
 
+    def _is_blank(self):
+        return not any(self._values) and not self._expressions and not self._keys
+
     def _number(self, channel, frame=None) -> float:
         channel = min(channel, len(self._values) - 1)
         if channel in self._expressions:
@@ -61,7 +64,11 @@ class Array_Knob(Knob):
             return "{" + self._expressions[channel] + "}"
         if channel in self._keys:
             keys = self._keys[channel].items()
-            return "{curve " + " ".join(f"x{frame:g} {value:.9g}" for frame, value in keys) + "}"
+            return (
+                "{curve "
+                + " ".join(f"x{frame:g} {_format_number(value)}" for frame, value in keys)
+                + "}"
+            )
         return _format_number(self._values[channel])
 
     def _word(self):
@@ -233,10 +240,15 @@ class IArray_Knob(Array_Knob):
 
 
 class Int_Knob(Array_Knob):
-    """One whole number: ``value()`` is int."""
+    """One whole number of 32 bits: ``value()`` is int."""
 
     def _cast(self, number):
         return int(number)
+
+    def _check(self, val):
+        super()._check(val)
+        if not -(2**31) <= val < 2**31:
+            raise OverflowError(f"{self._name}: {val} does not fit into 32 bits")
 
     def _assign(self, val, channel):
         super()._assign(int(val), channel)
@@ -340,7 +352,7 @@ class ColorChip_Knob(Unsigned_Knob):
 def _format_number(number: float) -> str:
     if number == int(number) and abs(number) < 1e15:
         return str(int(number))
-    return f"{number:.9g}"
+    return repr(number)
 
 
 def _to_number(word: str) -> float | None:

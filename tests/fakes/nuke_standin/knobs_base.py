@@ -40,6 +40,7 @@ class Knob(Guarded, Strict):
     def __init__(self, name, label=None):
         if not isinstance(name, str):
             raise TypeError(f"a knob's name is text, not {name!r}")
+        active().check_thread(type(self).__name__)
         self._name, self._label = name, label
         self._tooltip = ""
         self._core: NodeCore | None = None
@@ -82,6 +83,10 @@ class Knob(Guarded, Strict):
 
     def _is_default(self) -> bool:
         return True
+
+    def _is_blank(self) -> bool:
+        """Whether a user knob need not be written: its definition carries no value."""
+        return self._is_default()
 
     def _text_of(self, word: tuple[str, str]) -> str:
         """The plain text of a parsed word; unescaped brackets go through TCL."""

@@ -106,6 +106,9 @@ class Enumeration_Knob(Unsigned_Knob):
                                        and not self._expressions)  # fmt: skip
         return super()._is_default() and not self._blank
 
+    def _is_blank(self):
+        return self._is_default()
+
     def _definition(self):
         return [
             "M",
@@ -159,6 +162,9 @@ class _WordKnob(Knob):
 
     def _is_default(self):
         return self._text == self._default
+
+    def _is_blank(self):
+        return not self._text
 
     def value(self):
         return self._text

@@ -32,6 +32,9 @@ class String_Knob(Knob):
     def _is_default(self):
         return self._text == self._default
 
+    def _is_blank(self):
+        return not self._text
+
     def value(self, oc=None):
         return self._text
 

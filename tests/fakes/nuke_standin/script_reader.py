@@ -199,9 +199,9 @@ class Loader:
             try:
                 self._execute(command)
             except tcl.TclError as error:
-                if str(error).startswith("line "):
-                    raise
-                raise tcl.TclError(f"line {command.line}: {error}") from None
+                inner = re.match(r"line (\d+): (.*)", str(error), re.S)
+                line = command.line + int(inner[1]) - 1 if inner else command.line
+                raise tcl.TclError(f"line {line}: {inner[2] if inner else error}") from None
         if len(self._levels) > 1:
             raise tcl.TclError(f"{self._levels[-1].group.name}: end_group is missing")
         return self.made
@@ -219,14 +219,14 @@ class Loader:
         elif len(command.words) == 2 and command.words[1][0] == "brace":
             self._node(name, command)
         else:
-            raise tcl.TclError(f'line {command.line}: Unknown command: "{name}"')
+            raise tcl.TclError(f'Unknown command: "{name}"')
 
     def _set(self, command: Command) -> None:
         if len(command.words) != 3:
-            raise tcl.TclError(f"line {command.line}: set needs a name and a value")
+            raise tcl.TclError("set needs a name and a value")
         found = re.fullmatch(r"\[stack (\d+)\]", command.words[2][1])
         if not found:
-            raise tcl.TclError(f"line {command.line}: only [stack N] can be kept")
+            raise tcl.TclError("only [stack N] can be kept")
         stack, depth = self._levels[-1].stack, int(found[1])
         self._variables[command.words[1][1]] = stack[-1 - depth] if depth < len(stack) else None
 

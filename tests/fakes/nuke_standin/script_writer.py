@@ -44,7 +44,8 @@ def value_line(knob: Knob) -> str | None:
     """``name value`` when the file must hold it, else None."""
     if knob._flags.get("DO_NOT_WRITE"):
         return None
-    if knob._is_default() and not knob._flags.get("ALWAYS_SAVE"):
+    unset = knob._is_blank() if knob._user else knob._is_default()
+    if unset and not knob._flags.get("ALWAYS_SAVE"):
         return None
     if knob._user and isinstance(knob, NO_VALUE_LINE):
         return None

@@ -276,3 +276,23 @@ def test_root_knobs(nuke):
     assert root["workingSpaceLUT"].value() == "ACES - ACEScg"
     for name in ("OCIO_config", "customOCIOConfigPath", "fps", "proxy", "lock_range"):
         assert root.knob(name) is not None
+
+
+def test_whole_numbers_have_32_bits(nuke, node):
+    knob = add(node, nuke.Int_Knob("seed"))
+    knob.setValue(2**31 - 1)
+    with pytest.raises(OverflowError, match="32 bits"):
+        knob.setValue(2**31)
+
+
+def test_values_given_at_construction_are_saved(session, nuke, node, tmp_path):
+    add(node, nuke.String_Knob("prompt", "Prompt", "a wall"))
+    add(node, nuke.Boolean_Knob("lock", "Lock", True))
+    third = add(node, nuke.Double_Knob("third"))
+    third.setValue(1 / 3)
+    session.save(tmp_path / "a.nk")
+    session.open(tmp_path / "a.nk")
+    again = nuke.toNode("NoOp1")
+    assert again["prompt"].value() == "a wall"
+    assert again["lock"].value() is True
+    assert again["third"].value() == 1 / 3
