@@ -20,6 +20,8 @@ from genai_fill_server.service.ports import FloatImage
 
 _LOG = logging.getLogger(__name__)
 
+_FAULTS = (ocio.Exception, ocio.ExceptionMissingFile)  # the second is no subclass of the first
+
 DEFAULT_CONFIGS = (
     "cg-config-v5.0.0_aces-v2.1_ocio-v2.6",
     "cg-config-v4.0.0_aces-v2.0_ocio-v2.5",
@@ -99,7 +101,7 @@ class OcioColour:
         if key not in self._processors:
             try:
                 processor = make()
-            except ocio.Exception as error:
+            except _FAULTS as error:
                 raise ConfigError(
                     f"The OCIO config {self._source} cannot convert {key[0]!r} to {key[1]!r}: "
                     f"{_first_line(error)}.",
@@ -122,7 +124,7 @@ class OcioColour:
             return ocio.Config.GetProcessorFromBuiltinColorSpace(
                 _REC709_NAMES[0], self._config, self._working
             )
-        except ocio.Exception as error:
+        except _FAULTS as error:
             self._rec709_note = (
                 "The OCIO config has no linear Rec.709 space and no interchange role; its "
                 "working space was taken to have Rec.709 primaries."
@@ -140,7 +142,7 @@ def load_config(source: str) -> tuple[ocio.Config, str]:
     if source:
         try:
             return ocio.Config.CreateFromFile(source), source
-        except ocio.Exception as error:
+        except _FAULTS as error:
             raise ConfigError(
                 f"The OCIO config {source} cannot be loaded: {_first_line(error)}.",
                 hint="Set the path of a config.ocio, or leave it empty for the built-in ACES one.",
@@ -149,7 +151,7 @@ def load_config(source: str) -> tuple[ocio.Config, str]:
     for name in DEFAULT_CONFIGS:
         try:
             return ocio.Config.CreateFromBuiltinConfig(name), f"ocio://{name}"
-        except ocio.Exception:
+        except _FAULTS:
             _LOG.debug("this OCIO has no built-in config %s", name)
     raise ConfigError(
         f"OpenColorIO {ocio.__version__} has none of the built-in ACES configs.",

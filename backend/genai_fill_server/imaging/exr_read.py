@@ -118,7 +118,7 @@ def _read(
         indices = [chosen[i].index for i in places]
         pixels = _pixels(image, part, shared, indices)
         if pixels is None:
-            raise unreadable(path, frame, image.geterror() or "its pixels are damaged")
+            raise unreadable(path, frame, ask(image.geterror, "") or "its pixels are damaged")
         rows = slice(shared.y0 - window.y0, shared.y1 - window.y0)
         columns = slice(shared.x0 - window.x0, shared.x1 - window.x0)
         if places == list(range(len(chosen))):

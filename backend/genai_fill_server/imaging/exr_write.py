@@ -7,13 +7,13 @@ float: they may hold frame numbers, which half rounds above 2048.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ class ExrTakeStore:
             return False
         image = oiio.ImageInput.open(path)
         if image is None:
-            oiio.geterror()
+            ask(oiio.geterror, "")
             raise _not_ours(path)
         try:
             spec = image.spec()
@@ -95,7 +95,7 @@ def _not_ours(path: str) -> OutputExists:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _whole_file(target: Path) -> Iterator[Path]:
     """Give a temporary path beside ``target`` and rename it when the block succeeds.
 
@@ -110,7 +110,8 @@ def _whole_file(target: Path) -> Iterator[Path]:
         except OSError as error:
             raise output_error(error, target) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # mostly that it is not there any more
+            temporary.unlink()
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -139,12 +140,29 @@ def _write_exr(temporary: Path, frame: TakeFrame, target: Path) -> None:
     pixels = np.concatenate(planes, axis=2, dtype=np.float32)
     output = oiio.ImageOutput.create("exr")
     if output is None:
-        raise _write_error(target, oiio.geterror())
+        raise _write_error(target, ask(oiio.geterror, ""))
     done = output.open(str(temporary), spec) and output.write_image(pixels)
-    reason = output.geterror()
-    closed = output.close()
-    if not (done and closed):
-        raise _write_error(target, reason or output.geterror())
+    reason = ask(output.geterror, "")
+    if not (output.close() and done):
+        raise _write_error(target, reason or ask(output.geterror, ""))
+    if not _ends_whole(temporary, spec):
+        raise _write_error(target, "the end of the file could not be written")
+
+
+def _ends_whole(path: Path, spec: oiio.ImageSpec) -> bool:
+    """Whether the last rows are really in the file.
+
+    OpenEXR flushes its last buffer while closing and tells nobody when that fails.
+    """
+    image = oiio.ImageInput.open(str(path))
+    if image is None:
+        ask(oiio.geterror, "")
+        return False
+    last = spec.y + spec.height - 1
+    rows = image.read_scanlines(0, 0, last, last + 1, 0, 0, spec.nchannels, oiio.HALF)
+    ask(image.geterror, "")
+    image.close()
+    return rows is not None
 
 
 def _channel_names(layer: str, count: int) -> list[str]:

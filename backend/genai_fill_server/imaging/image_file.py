@@ -38,7 +38,7 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
     with quietly(path, frame):
         image = oiio.ImageInput.open(path)
     if image is None:
-        raise unreadable(path, frame, oiio.geterror() or "it is not an image")
+        raise unreadable(path, frame, ask(oiio.geterror, "") or "it is not an image")
     try:
         yield image
     finally:
