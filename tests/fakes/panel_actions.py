@@ -25,8 +25,16 @@ from genai_fill_contract.fill import OptionValue
 from genai_fill_contract.job import JobState
 
 
-def png(width: int, height: int, pixel: Callable[[int, int], tuple[int, int, int]]) -> bytes:
-    """Return a small 8-bit RGB PNG made with the standard library alone."""
+def png(
+    width: int,
+    height: int,
+    pixel: Callable[[int, int], tuple[int, int, int]],
+    claims: tuple[int, int] | None = None,
+) -> bytes:
+    """Return a small 8-bit RGB PNG made with the standard library alone.
+
+    ``claims`` is a size that its header lies about.
+    """
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         check = zlib.crc32(kind + body)
@@ -35,7 +43,7 @@ def png(width: int, height: int, pixel: Callable[[int, int], tuple[int, int, int
     rows = b"".join(
         b"\0" + b"".join(bytes(pixel(x, y)) for x in range(width)) for y in range(height)
     )
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *(claims or (width, height)), 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 

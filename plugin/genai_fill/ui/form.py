@@ -117,7 +117,8 @@ class Form(QWidget):
         row = self._grid.rowCount()
         tag: PlainLabel | None = None
         if label:
-            tag = PlainLabel(label, self)
+            # A label with a buddy takes "&" for a shortcut unless it is doubled.
+            tag = PlainLabel(label.replace("&", "&&"), self)
             tag.setFixedWidth(LABEL_WIDTH_PX)
             tag.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             tag.setBuddy(field)

@@ -22,6 +22,7 @@ class PromptEditor(QPlainTextEdit):
     def __init__(self, parent: QWidget, *, lines: tuple[int, int]) -> None:
         super().__init__(parent)
         self._lines = lines
+        self._asked_height = 0
         self._node: str | None = None
         self._outside = ""  # the text the node has, as far as this field knows
         self._clean = ""  # the same as Qt gives it back, which is without no-break spaces
@@ -35,7 +36,6 @@ class PromptEditor(QPlainTextEdit):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.textChanged.connect(self._typed)
-        self._fit_height()
 
     def is_being_edited(self) -> bool:
         """Whether something was typed here that is not committed yet."""
@@ -78,17 +78,17 @@ class PromptEditor(QPlainTextEdit):
             self.commit_pending()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Fit the height to the text's new wrapping."""
+        """Ask for the height that the text's new wrapping needs."""
         super().resizeEvent(event)
-        self._fit_height()
+        self._ask_for_height()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Return a modest width; the layout gives the rest."""
-        return QSize(240, self.height())
+        """Return a modest width, and the height of the text between least and most lines."""
+        return QSize(240, self._wanted_height())
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return a width that fits a narrow dock."""
-        return QSize(120, self.minimumHeight())
+        return QSize(120, self._wanted_height())
 
     def _change_node(self, node: str | None, text: str) -> None:
         if self._node is not None and self.is_being_edited():
@@ -119,18 +119,22 @@ class PromptEditor(QPlainTextEdit):
         cursor.endEditBlock()
 
     def _typed(self) -> None:
-        self._fit_height()
+        self._ask_for_height()
         if self.is_being_edited():
             self._timer.start()
         else:
             self._timer.stop()
 
-    def _fit_height(self) -> None:
-        """Grow with the text between the least and the most lines."""
+    def _ask_for_height(self) -> None:
+        # Through the layout, never by resizing from here: within resizeEvent() that leaves
+        # the text wrapped for the width without its scroll bar.
+        if self._asked_height != self._wanted_height():
+            self._asked_height = self._wanted_height()
+            self.updateGeometry()
+
+    def _wanted_height(self) -> int:
         least, most = self._lines
         lines = min(max(round(self.document().size().height()), least), most)
-        margins = self.contentsMargins().top() + self.contentsMargins().bottom()
         inner = round(2 * self.document().documentMargin()) + 2 * self.frameWidth()
-        height = lines * self.fontMetrics().lineSpacing() + inner + margins
-        if height != self.height():
-            self.setFixedHeight(height)
+        # Two pixels more, for Qt shows a scroll bar when the last line fits exactly.
+        return lines * self.fontMetrics().lineSpacing() + inner + 2

@@ -101,9 +101,10 @@ class SettingsArea(QScrollArea):
         self.negative.stop()
 
     def _lay_out(self, page: QWidget) -> None:
-        column = QVBoxLayout(page)
+        column = self._column = QVBoxLayout(page)
         column.setContentsMargins(MARGIN_PX, 8, MARGIN_PX, 10)
         column.setSpacing(10)
+        self.verticalScrollBar().rangeChanged.connect(self._make_way_for_bar)
         column.addLayout(self._titled(page, "Prompt", self.prompt, "What should be there."))
         tip = "What should not be there. Not every engine reads it."
         column.addLayout(self._titled(page, "Negative prompt", self.negative, tip))
@@ -120,6 +121,14 @@ class SettingsArea(QScrollArea):
                 fold.body.addWidget(widget)
             column.addWidget(fold)
         column.addStretch(1)
+
+    def _make_way_for_bar(self, _least: int, most: int) -> None:
+        """Let the fields end where the rest of the panel does, with a scroll bar or without."""
+        right = MARGIN_PX if most == 0 else max(2, MARGIN_PX - self.verticalScrollBar().width())
+        margins = self._column.contentsMargins()
+        if margins.right() != right:
+            margins.setRight(right)
+            self._column.setContentsMargins(margins)
 
     def _titled(self, page: QWidget, title: str, field: PromptEditor, tip: str) -> QVBoxLayout:
         label = PlainLabel(title, page)

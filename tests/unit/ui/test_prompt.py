@@ -207,16 +207,30 @@ def test_the_field_grows_with_its_text_up_to_its_limit(panel, actions, app):
     assert least < grown < panel.settings.prompt.height() < 2 * grown
 
 
-def test_the_last_letter_is_not_under_the_scroll_bar(show, actions, app):
-    panel = show(actions, 320, 900)
-    actions.tell_form(prompt="שלום עולם " * 200)
+@pytest.mark.parametrize("lines", [0, 1, 2, 5])
+def test_text_that_fits_shows_no_scroll_bar(panel, actions, app, lines):
+    actions.tell_form(negative_prompt="\n".join(["xg"] * lines))
+    app.processEvents()
+    app.processEvents()
+    assert not panel.settings.negative.verticalScrollBar().isVisible()
+
+
+@pytest.mark.parametrize("width", [320, 347, 400])
+@pytest.mark.parametrize("before", [True, False], ids=["before showing", "while showing"])
+def test_no_letter_is_under_the_scroll_bar(show, actions, app, width, before):
+    text = "שלום עולם 🌊 " * 60
+    if before:
+        actions.tell_form(prompt=text)
+    panel = show(actions, width, 900)
+    actions.tell_form(prompt=text)
+    app.processEvents()
     app.processEvents()
     editor = panel.settings.prompt
-    widest = max(
-        editor.document().findBlockByNumber(n).layout().boundingRect().width()
-        for n in range(editor.blockCount())
-    )
-    assert widest <= editor.viewport().width()
+    assert editor.verticalScrollBar().isVisible()
+    assert editor.horizontalScrollBar().maximum() == 0
+    layout = editor.document().firstBlock().layout()
+    room = editor.viewport().width() - 2 * editor.document().documentMargin()
+    assert {layout.lineAt(n).width() for n in range(layout.lineCount())} == {room}
 
 
 def test_a_new_engine_s_need_for_a_prompt_follows_what_is_typed_at_once(

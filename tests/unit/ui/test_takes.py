@@ -202,20 +202,24 @@ def test_a_new_thumbnail_of_the_same_take_replaces_the_old_one(panel, actions):
     assert model.thumbnail(take).toImage().pixelColor(1, 1) == QColor(1, 2, 3) != before
 
 
+BLACK = (0, 0, 0)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
         b"not a picture",
         b"\x89PNG\r\n\x1a\n" + b"\0" * 64,
-        thumbnail(1)[:200],
-        png(1, 1, lambda x, y: (0, 0, 0)).replace(b"\0\0\0\1\0\0\0\1", b"\0\1\0\0\0\1\0\0"),
+        thumbnail(1)[:60],
+        png(1, 1, lambda x, y: BLACK, claims=(20_000, 20_000)),
+        png(1, 1, lambda x, y: BLACK) + b"\0" * (9 * 1024 * 1024),
         b"<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'/>",
     ],
-    ids=["none", "text", "header only", "cut off", "65536 px square", "svg"],
+    ids=["none", "text", "header only", "cut off", "20000 px square", "9 MiB", "svg"],
 )
-def test_what_is_not_a_sound_thumbnail_shows_a_placeholder(panel, actions, data, app):
-    assert decode_thumbnail(data) is None or data == thumbnail(1)[:200]
+def test_what_is_not_a_sound_thumbnail_shows_a_placeholder(panel, actions, data):
+    assert decode_thumbnail(data) is None
     actions.tell(takes=(replace(actions.state.takes[0], thumbnail_png=data),))
     panel.takes.view.viewport().repaint()
     assert labels(panel) == [PLATE_LABEL, "v001"]
