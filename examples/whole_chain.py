@@ -163,7 +163,7 @@ def run_chain(
     picture: Path | None = None,
     environment: Mapping[str, str] | None = None,
     prepare: Callable[[Any], None] | None = None,
-    told: Callable[[Any], None] = lambda state: None,
+    told: Callable[[Any], None] | None = None,
     timeout_s: float = 240.0,
 ) -> ChainResult:
     """Do what an artist does, from an empty script to a saved one that renders elsewhere.
@@ -191,7 +191,8 @@ def run_chain(
             taken: list[Path] = []
 
             def step(state: Any) -> bool:
-                told(state)
+                if told is not None:
+                    told(state)
                 started = [t for t in state.takes if t.frames_done >= t.frames_total // 2]
                 if picture is not None and not taken and started:
                     taken.append(grab(panel, picture))
