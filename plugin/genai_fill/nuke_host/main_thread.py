@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import nuke
 from genai_fill_contract.errors import NukeFailed
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,17 @@ class MainThread:
         return value
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have ``call`` run on the main thread soon; at once when this is the main thread."""
+        """Have ``call`` run on the main thread soon; at once when this is the main thread.
+
+        Nothing happens while Nuke shuts down: there is nobody left to tell.
+        """
         if not self.interactive or _is_main():
             call()
             return
         try:
             nuke.executeInMainThread(call)
-        except RuntimeError as error:
-            raise _dropped() from error
+        except RuntimeError:
+            _log.debug("Nuke takes no calls any more", exc_info=True)
 
 
 def _is_main() -> bool:
