@@ -120,6 +120,7 @@ class EngineDescription:
     options: tuple[EngineOption, ...] = ()
     needs_prompt: bool = False
     uses_seed: bool = True
+    uses_negative_prompt: bool = False
     size_multiple_px: int = 1
     native_size_px: int = 0
     context_px: int = 64

@@ -11,23 +11,52 @@ from pathlib import Path
 
 import torch
 
-from tests.fakes.tiny_pipelines import stable_diffusion, wan_vace
+from tests.fakes.tiny_pipelines import flow_models, stable_diffusion, wan_vace
 
-_BUILDERS = {
+_PIPELINES = {
     "stable-diffusion": stable_diffusion.sd15,
     "stable-diffusion-xl": stable_diffusion.sdxl,
     "wan-vace": wan_vace.wan_vace,
+    "flux2-klein": flow_models.flux2_klein,
+    "flux2-klein-distilled": flow_models.flux2_klein_distilled,
+    "z-image": flow_models.z_image,
+    "z-image-controlnet": flow_models.z_image,
+    "qwen-image": flow_models.qwen_image,
+    "qwen-image-controlnet": flow_models.qwen_image,
+    "chroma": flow_models.chroma,
+    "flux-fill": flow_models.flux_fill,
 }
+_CONTROLNETS = {
+    "z-image-controlnet": flow_models.z_image_controlnet,
+    "qwen-image-controlnet": flow_models.qwen_image_controlnet,
+}
+NAMES = tuple(_PIPELINES)
 
 
 def build(name: str, folder: Path, **card) -> Path:
-    """Write the tiny pipeline ``name`` into ``folder`` and return the folder."""
+    """Write the tiny pipeline ``name`` into ``folder`` and return the folder.
+
+    A ControlNet goes into a folder that the card names.
+    """
+    card = {"native_px": 64, **card}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        pipe = _BUILDERS[name]()
-    pipe.save_pretrained(folder, safe_serialization=True)
-    write_card(folder, **{"native_px": 64, **card})
+        _PIPELINES[name]().save_pretrained(folder, safe_serialization=True)
+        if name in _CONTROLNETS:
+            card["controlnet"] = "weights_beside"
+            controlnet = _CONTROLNETS[name]()
+            _wake(controlnet)
+            controlnet.save_pretrained(folder / "weights_beside")
+    write_card(folder, **card)
     return folder
+
+
+def _wake(controlnet) -> None:
+    """Give layers that start at zero some weight: an untrained ControlNet does nothing."""
+    with torch.no_grad():
+        for parameter in controlnet.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
 
 
 def write_card(folder: Path, **entries) -> None:

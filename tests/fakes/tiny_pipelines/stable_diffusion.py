@@ -28,7 +28,8 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _text_config(hidden: int, **extra) -> CLIPTextConfig:
+def text_config(hidden: int, **extra) -> CLIPTextConfig:
+    """Return a CLIP text encoder's configuration for the byte tokenizer."""
     return CLIPTextConfig(
         vocab_size=514,
         hidden_size=hidden,
@@ -58,7 +59,7 @@ def sd15() -> StableDiffusionInpaintPipeline:
     )
     return StableDiffusionInpaintPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config(16)),
+        text_encoder=CLIPTextModel(text_config(16)),
         tokenizer=clip_tokenizer(),
         unet=unet,
         scheduler=DDIMScheduler(
@@ -91,8 +92,8 @@ def sdxl() -> StableDiffusionXLInpaintPipeline:
     )
     return StableDiffusionXLInpaintPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config(16)),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(16, projection_dim=16)),
+        text_encoder=CLIPTextModel(text_config(16)),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(16, projection_dim=16)),
         tokenizer=clip_tokenizer(),
         tokenizer_2=clip_tokenizer(),
         unet=unet,

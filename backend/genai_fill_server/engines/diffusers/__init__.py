@@ -5,6 +5,7 @@ Making engines imports neither torch nor diffusers; preparing one does.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from genai_fill_contract.errors import ConfigError, EngineError, GenAIFillError,
 from genai_fill_server.engines.diffusers.cards import ModelCard, card_of, read_catalogue
 from genai_fill_server.engines.diffusers.describing import ID_PREFIX, describe, describe_unknown
 from genai_fill_server.engines.diffusers.families import FAMILIES, family_of
+from genai_fill_server.engines.diffusers.family import Family
 from genai_fill_server.engines.diffusers.folder import (
     ModelFolder,
     check_safe,
+    check_safe_part,
     find_model_folders,
     model_name,
     read_model_folder,
@@ -72,6 +75,9 @@ def _engine(
         if family is None:
             raise _unknown_family(folder)
         card = card_of(path, folder.name, family.name, catalogue)
+        family = _with_controlnet(family, folder, card)
+        distilled = card.distilled or folder.index.get("is_distilled") is True
+        card = dataclasses.replace(card, distilled=distilled)
     except GenAIFillError as error:
         reason = error if isinstance(error, EngineError) else _as_engine_error(error)
         return RefusedEngine(describe_unknown(engine_id, model_name(path), str(error)), reason)
@@ -94,6 +100,19 @@ _KINDS: dict[EngineKind, type[ImageEngine] | type[VideoEngine]] = {
     EngineKind.IMAGE: ImageEngine,
     EngineKind.VIDEO: VideoEngine,
 }
+
+
+def _with_controlnet(family: Family, folder: ModelFolder, card: ModelCard) -> Family:
+    """Return the family that loads ``folder`` with the ControlNet its card names, if any."""
+    if not card.controlnet or "controlnet" in folder.components:
+        return family
+    if family.controlnet is None:
+        raise ConfigError(
+            f"The card of {folder.name!r} names a ControlNet, which {family.label} does not take.",
+            hint="Remove the entry 'controlnet' from the card.",
+        )
+    check_safe_part(folder, (folder.path / card.controlnet).resolve())
+    return family.controlnet
 
 
 def _unknown_family(folder: ModelFolder) -> EngineError:

@@ -30,6 +30,7 @@ def describe(
         help=_help(family, card),
         options=family.options(card),
         needs_prompt=True,
+        uses_negative_prompt=family.uses_negative(card),
         size_multiple_px=family.multiple_px,
         native_size_px=native,
         context_px=native // _CONTEXT_SHARE,

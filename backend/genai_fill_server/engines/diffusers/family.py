@@ -19,6 +19,10 @@ from genai_fill_server.engines.diffusers.picture import Sizing
 
 Options = Mapping[str, OptionValue]
 
+HOLE_CONTENT = "hole_content"
+SURROUNDINGS = "surroundings"
+PLATE = "plate"
+
 
 @dataclass(frozen=True)
 class TextEncoderLimit:
@@ -80,6 +84,8 @@ class Family(ABC):
     """Video: the frames of a window."""
     working_dtype: str = "bfloat16"
     unused_parts: frozenset[str] = frozenset()
+    controlnet: Family | None = None
+    """The family that loads the same folders with the ControlNet that a card names."""
     help: str = ""
 
     @abstractmethod
@@ -98,10 +104,14 @@ class Family(ABC):
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the arguments of the pipeline's call beside prompt, seed and callback."""
 
-    def parts(self, folder: ModelFolder, card: ModelCard) -> dict[str, Any]:
+    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
         """Return arguments for ``from_pretrained``: parts to leave out or to bring along."""
-        del folder, card
+        del folder, card, dtype
         return {}
+
+    def adapt(self, pipe: Any) -> None:
+        """Change a freshly loaded pipeline where that is needed to fill with it."""
+        del pipe
 
     def scheduler(self, own: Any, options: Options) -> Any:
         """Return the scheduler for one call, made from the model's ``own``.
@@ -115,6 +125,10 @@ class Family(ABC):
     def steps(self, options: Options) -> int:
         """Return how many steps a call makes, for progress before the first one is done."""
         return max(1, int(int(options["steps"]) * float(options.get("strength", 1.0))))
+
+    def uses_negative(self, card: ModelCard) -> bool:
+        """Whether a model of this family reads the negative prompt."""
+        return any(option.name == "guidance" for option in self.options(card))
 
     def sizing(self, card: ModelCard) -> Sizing:
         """Return the picture sizes that the model is good at."""
@@ -160,12 +174,50 @@ def strength_option(default: float) -> EngineOption:
         "Strength",
         OptionType.FLOAT,
         default,
-        "How far the plate under the matte is given up: 1 starts from pure noise, lower "
-        "values keep its layout and colours.",
+        "How far what the model finds under the matte is given up: 1 starts from pure noise, "
+        "lower values keep layout and colours.",
         minimum=0.02,
         maximum=1.0,
         step=0.01,
     )
+
+
+def hole_content_option() -> EngineOption:
+    """Return the option for what a model that looks under the matte finds there."""
+    return EngineOption(
+        HOLE_CONTENT,
+        "Under the matte",
+        OptionType.CHOICE,
+        SURROUNDINGS,
+        "What the model is shown under the matte. Surroundings: colours from round it, so "
+        "what is removed cannot come back. Plate: the plate as it is, to change what is there "
+        "rather than replace it.",
+        choices=((SURROUNDINGS, "Surroundings"), (PLATE, "Plate")),
+    )
+
+
+def picture_arguments(picture: Picture, options: Options) -> dict[str, Any]:
+    """Return what nearly every inpainting call takes.
+
+    Height and width are spelled out: left to itself a pipeline may resize.
+    """
+    return {
+        "image": picture.image,
+        "mask_image": picture.hole,
+        "height": picture.height,
+        "width": picture.width,
+        "num_inference_steps": int(options["steps"]),
+        "strength": float(options["strength"]),
+    }
+
+
+def chat_tokens(tokenizer: Any, **settings: Any) -> int:
+    """Return how many tokens a chat template spends round an empty prompt."""
+    messages = [{"role": "user", "content": ""}]
+    text = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True, **settings
+    )
+    return len(tokenizer(text)["input_ids"])
 
 
 def noise_option() -> EngineOption:

@@ -111,6 +111,24 @@ def check_safe(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> No
             _check_component(folder, name, class_name)
 
 
+def check_safe_part(folder: ModelFolder, path: Path) -> None:
+    """Raise unless ``path`` is a part (a ControlNet) of its own that ``folder`` may load.
+
+    ``path`` is absolute and resolved. Raises `ModelUnsafe` or `ModelMissing`.
+    """
+    if not any(path.is_relative_to(root) for root in folder.roots):
+        raise ModelUnsafe(
+            f"The model {folder.name!r} takes a part from {path}, outside the model folders.",
+            hint="Put the part beside the model, or add its folder to models.dirs.",
+            path=str(path),
+        )
+    if not path.is_dir():
+        raise _missing(folder, path, "a part that its card names")
+    for file in _files(path):
+        _check_file(folder, file)
+    _check_weights(folder, path)
+
+
 def weight_variant(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> str | None:
     """Return the variant ("fp16") that has to be asked for, None for plain file names.
 
@@ -182,9 +200,13 @@ def _check_component(folder: ModelFolder, name: str, class_name: str) -> None:
     part = folder.path / name
     if not part.is_dir():
         raise _missing(folder, part, f"its part {name!r}")
-    if class_name.endswith(_WEIGHTLESS):
-        return
+    if not class_name.endswith(_WEIGHTLESS):
+        _check_weights(folder, part)
+
+
+def _check_weights(folder: ModelFolder, part: Path) -> None:
     files = sorted(part.iterdir())
+    what = f"of its part {part.name!r}"
     if not any(p.suffix == ".safetensors" for p in files):
         pickles = [p for p in files if p.suffix.lower() in _PICKLES]
         if pickles:
@@ -194,14 +216,14 @@ def _check_component(folder: ModelFolder, name: str, class_name: str) -> None:
                 "machine that may run untrusted code.",
                 path=str(pickles[0]),
             )
-        raise _missing(folder, part / "*.safetensors", f"the weights of its part {name!r}")
+        raise _missing(folder, part / "*.safetensors", f"the weights {what}")
     for path in files:
         if not path.exists():  # a link whose blob was never fetched
-            raise _missing(folder, path, f"a file of its part {name!r}")
+            raise _missing(folder, path, f"a file {what}")
         if path.name.endswith(".safetensors.index.json"):
             for shard in set(_read_json(path).get("weight_map", {}).values()):
                 if not (part / Path(str(shard)).name).is_file():
-                    raise _missing(folder, part / str(shard), f"a shard of its part {name!r}")
+                    raise _missing(folder, part / str(shard), f"a shard {what}")
 
 
 def _missing(folder: ModelFolder, path: Path, what: str) -> EngineError:

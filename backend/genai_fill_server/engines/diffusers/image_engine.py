@@ -10,9 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
-from genai_fill_server.engines.diffusers.family import Options, Picture, call_seed
+from genai_fill_server.engines.diffusers.family import (
+    HOLE_CONTENT,
+    SURROUNDINGS,
+    Options,
+    Picture,
+    call_seed,
+)
 from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
 from genai_fill_server.engines.diffusers.picture import (
+    filled_from_round,
     fit_crop,
     hole_to_model,
     image_from_model,
@@ -77,6 +84,8 @@ class ImageEngine(ModelEngine):
         if not hole.any():
             return plate
         image = image_to_model(plate, fit)
+        if options.get(HOLE_CONTENT) == SURROUNDINGS:
+            image = filled_from_round(image, hole)
         with self._running(loaded, f"frame {unit.frame}", watch):
             made = self._generated(loaded, prompt, image, hole, unit, options, watch)
         return image_from_model(made, fit)
@@ -93,19 +102,20 @@ class ImageEngine(ModelEngine):
     ) -> FloatImage:
         """Return the model's picture for ``image`` (h, w, 3) in [0, 1], at the same size."""
         from genai_fill_server.engines.diffusers.following import step_callback
-        from genai_fill_server.engines.diffusers.runtime import generator_of
+        from genai_fill_server.engines.diffusers.runtime import seeded
         from genai_fill_server.engines.diffusers.tensors import picture_of
 
         picture: Picture = picture_of(image, hole)
         self._fresh_scheduler(loaded, options)
-        output = loaded.pipe(
-            **prompt,
-            **self._model.family.arguments(loaded.pipe, picture, options),
-            generator=generator_of(unit.seed),
-            callback_on_step_end=step_callback(watch, unit.index, unit.total),
-            callback_on_step_end_tensor_inputs=["latents"],
-            output_type="np",
-        )
+        with seeded(unit.seed, loaded.device) as generator:
+            output = loaded.pipe(
+                **prompt,
+                **self._model.family.arguments(loaded.pipe, picture, options),
+                generator=generator,
+                callback_on_step_end=step_callback(watch, unit.index, unit.total),
+                callback_on_step_end_tensor_inputs=["latents"],
+                output_type="np",
+            )
         return checked_output(output.images[0], image.shape[:2], f"frame {unit.frame}")
 
     def _note_size(self, shot: Shot, watch: Watch) -> None:

@@ -33,7 +33,7 @@ def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: t
                 use_safetensors=True,
                 local_files_only=True,
                 variant=weight_variant(folder, family.unused_parts),
-                **family.parts(folder, card),
+                **family.parts(folder, card, dtype),
             )
     except (MemoryError, torch.OutOfMemoryError) as error:
         cpu = torch.device("cpu")
@@ -48,6 +48,7 @@ def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: t
         ) from error
     pipe.set_progress_bar_config(disable=True)
     keep_vae_in_float32(pipe.vae)
+    family.adapt(pipe)
     return pipe
 
 
@@ -79,11 +80,17 @@ def _with_latents_in(output: Any, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' progress bars off standard error while loading."""
+    """Keep the libraries' progress bars off standard error while loading.
+
+    Their warnings stay off for good: they repeat with every call, and what they warn of
+    (cut prompts, missing masks) is reported by us or done on purpose.
+    """
     bars = [
         importlib.import_module("diffusers.utils.logging"),
         importlib.import_module("transformers.utils.logging"),
     ]
+    for module in bars:
+        module.set_verbosity_error()
     enabled = [module.is_progress_bar_enabled() for module in bars]
     for module in bars:
         module.disable_progress_bar()

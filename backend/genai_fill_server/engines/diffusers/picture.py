@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from genai_fill_server.domain.pull_push import complete
 from genai_fill_server.service.ports import FloatImage, FloatMatte
 
 HOLE_THRESHOLD = 0.1
@@ -88,6 +89,12 @@ def hole_to_model(matte: FloatMatte, fit: Fit) -> npt.NDArray[np.bool_]:
     """
     hole = (matte > HOLE_THRESHOLD).astype(np.float32)
     return np.asarray(_padded(_resized(hole, fit.scaled), fit) > 1e-4)
+
+
+def filled_from_round(image: FloatImage, hole: npt.NDArray[np.bool_]) -> FloatImage:
+    """Return ``image`` with its hole filled smoothly by the colours round it."""
+    filled = complete(image, (~hole).astype(np.float32))
+    return np.where(hole[..., None], np.clip(filled, 0.0, 1.0), image).astype(np.float32)
 
 
 def image_from_model(image: FloatImage, fit: Fit) -> FloatImage:

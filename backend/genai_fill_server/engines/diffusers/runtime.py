@@ -88,9 +88,17 @@ def make_reproducible(threads: int) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
-def generator_of(seed: int) -> torch.Generator:
-    """Return a generator on the CPU: a seed means the same noise on every device."""
-    return torch.Generator("cpu").manual_seed(seed)
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Give a generator on the CPU: a seed means the same noise on every device.
+
+    Some pipelines draw from the global generator too, whatever they are handed, so that is
+    seeded inside and put back after.
+    """
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield torch.Generator("cpu").manual_seed(seed)
 
 
 @contextlib.contextmanager

@@ -149,19 +149,20 @@ class VideoEngine(ModelEngine):
     ) -> npt.NDArray[np.float32]:
         """Return the model's frames (f, h, w, 3) for the window, without its padding."""
         from genai_fill_server.engines.diffusers.following import step_callback
-        from genai_fill_server.engines.diffusers.runtime import generator_of
+        from genai_fill_server.engines.diffusers.runtime import seeded
         from genai_fill_server.engines.diffusers.tensors import clip_of
 
         loaded, options = work.loaded, work.job.options
         self._fresh_scheduler(loaded, options)
-        output = loaded.pipe(
-            **work.prompt,
-            **self._model.family.arguments(loaded.pipe, clip_of(video, open_holes), options),
-            generator=generator_of(seed),
-            callback_on_step_end=step_callback(work.watch, work.done, work.total),
-            callback_on_step_end_tensor_inputs=["latents"],
-            output_type="np",
-        )
+        with seeded(seed, loaded.device) as generator:
+            output = loaded.pipe(
+                **work.prompt,
+                **self._model.family.arguments(loaded.pipe, clip_of(video, open_holes), options),
+                generator=generator,
+                callback_on_step_end=step_callback(work.watch, work.done, work.total),
+                callback_on_step_end_tensor_inputs=["latents"],
+                output_type="np",
+            )
         frames = np.asarray(output.frames[0])
         what = f"frames {window.frames}"
         checked = [checked_output(frame, video.shape[1:3], what) for frame in frames]

@@ -34,7 +34,7 @@ class ColourMatch:
     def applied(self, pixels: FloatImage) -> FloatImage:
         """Return the matched pixels, within [0, 1]."""
         gain, offset = (np.asarray(v, np.float32) for v in (self.gain, self.offset))
-        return np.clip(pixels * gain + offset, 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(pixels * gain + offset, 0.0, 1.0), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from genai_fill_server.engines.diffusers.families.chroma import Chroma
+from genai_fill_server.engines.diffusers.families.flux2_klein import Flux2Klein
+from genai_fill_server.engines.diffusers.families.flux_fill import FluxFill
+from genai_fill_server.engines.diffusers.families.qwen_image import QwenImage, QwenImageControlNet
 from genai_fill_server.engines.diffusers.families.stable_diffusion import StableDiffusion
 from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import StableDiffusionXL
 from genai_fill_server.engines.diffusers.families.wan_vace import WanVace
+from genai_fill_server.engines.diffusers.families.z_image import ZImage, ZImageControlNet
 from genai_fill_server.engines.diffusers.family import Family
 
-FAMILIES: tuple[Family, ...] = (StableDiffusion(), StableDiffusionXL(), WanVace())
+FAMILIES: tuple[Family, ...] = (
+    StableDiffusion(),
+    StableDiffusionXL(),
+    WanVace(),
+    Flux2Klein(),
+    ZImage(),
+    ZImageControlNet(),
+    QwenImage(),
+    QwenImageControlNet(),
+    Chroma(),
+    FluxFill(),
+)
 
 
 def family_of(pipeline: str) -> Family | None:

@@ -13,7 +13,9 @@ from genai_fill_server.engines.diffusers.family import (
     Picture,
     TextEncoderLimit,
     guidance_option,
+    hole_content_option,
     noise_option,
+    picture_arguments,
     steps_option,
     strength_option,
 )
@@ -46,13 +48,14 @@ class StableDiffusionXL(Family):
             steps_option(50),
             guidance_option(7.5),
             strength_option(0.99),
+            hole_content_option(),
             sampler_option(),
             noise_option(),
         )
 
-    def parts(self, folder: ModelFolder, card: ModelCard) -> dict[str, Any]:
+    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
         """Leave the image prompt encoder and the watermark out."""
-        del folder, card
+        del folder, card, dtype
         return {"feature_extractor": None, "image_encoder": None, "add_watermarker": False}
 
     def scheduler(self, own: Any, options: Options) -> Any:
@@ -81,14 +84,6 @@ class StableDiffusionXL(Family):
         }
 
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
-        """Return the call's arguments; sizes are spelled out so nothing is resized inside."""
+        """Return the call's arguments."""
         del pipe
-        return {
-            "image": picture.image,
-            "mask_image": picture.hole,
-            "height": picture.height,
-            "width": picture.width,
-            "num_inference_steps": int(options["steps"]),
-            "guidance_scale": float(options["guidance"]),
-            "strength": float(options["strength"]),
-        }
+        return {**picture_arguments(picture, options), "guidance_scale": float(options["guidance"])}

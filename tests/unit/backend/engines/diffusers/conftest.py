@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-# diffusers hands a torch tensor to numpy in a way that numpy 2 deprecates; nothing of ours.
-_LIBRARY_WARNINGS = (r"ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",)
+_LIBRARY_WARNINGS = (
+    # diffusers hands a torch tensor to numpy in a way that numpy 2 deprecates.
+    r"ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
+    # diffusers' own Chroma model uses a class that diffusers deprecates.
+    r"ignore:`FluxPosEmbed` is deprecated:FutureWarning",
+)
 
 
 def pytest_collection_modifyitems(items):

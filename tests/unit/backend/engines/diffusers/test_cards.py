@@ -52,6 +52,12 @@ def test_the_name_alone_is_not_enough(tmp_path):
     assert found.commercial_use is CommercialUse.WITH_LICENCE
 
 
+def test_the_non_commercial_sibling_is_not_taken_for_the_free_one(tmp_path):
+    found = card_of(tmp_path, "Qwen-Image-2.1", "qwen-image", read_catalogue())
+
+    assert found.commercial_use is CommercialUse.NO
+
+
 def test_a_folders_own_card_wins(tmp_path):
     found = card(tmp_path, 'label = "Ours"\nlicence = "Studio"\ncommercial_use = "yes"')
 

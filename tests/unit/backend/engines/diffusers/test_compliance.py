@@ -30,6 +30,34 @@ class TestStableDiffusionXL(DiffusersCompliance):
     model = "stable-diffusion-xl"
 
 
+class TestFlux2Klein(DiffusersCompliance):
+    model = "flux2-klein"
+
+
+class TestZImage(DiffusersCompliance):
+    model = "z-image"
+
+
+class TestZImageControlNet(DiffusersCompliance):
+    model = "z-image-controlnet"
+
+
+class TestQwenImage(DiffusersCompliance):
+    model = "qwen-image"
+
+
+class TestQwenImageControlNet(DiffusersCompliance):
+    model = "qwen-image-controlnet"
+
+
+class TestChroma(DiffusersCompliance):
+    model = "chroma"
+
+
+class TestFluxFill(DiffusersCompliance):
+    model = "flux-fill"
+
+
 class TestWanVace(DiffusersCompliance):
     model = "wan-vace"
     frame_count = 5

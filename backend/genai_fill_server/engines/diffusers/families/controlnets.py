@@ -1,0 +1,53 @@
+"""Mask-aware ControlNets: found in the model's folder, or in one that its card names."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from genai_fill_contract.engine import EngineOption, OptionType
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.family import Picture
+from genai_fill_server.engines.diffusers.folder import ModelFolder, check_safe_part
+
+PART = "controlnet"
+
+
+def control_strength_option(default: float) -> EngineOption:
+    """Return the option for how strongly the ControlNet steers."""
+    return EngineOption(
+        "control_strength",
+        "Control strength",
+        OptionType.FLOAT,
+        default,
+        "How strongly the plate round the matte holds the result. Low values are freer and "
+        "may not meet the edge.",
+        minimum=0.0,
+        maximum=2.0,
+        step=0.05,
+    )
+
+
+def control_picture(picture: Picture) -> Any:
+    """Return the picture from -1 to 1: ControlNet pipelines take tensors as they are."""
+    return picture.image * 2.0 - 1.0
+
+
+def controlnet_part(
+    folder: ModelFolder, card: ModelCard, class_name: str, dtype: Any
+) -> dict[str, Any]:
+    """Return the ControlNet as an argument for ``from_pretrained``; none if the folder has it.
+
+    ``card.controlnet`` is a path relative to the model's folder and must lie in the model
+    directories. Raises `ModelUnsafe` or `ModelMissing`.
+    """
+    if PART in folder.components:
+        return {}
+    path = (folder.path / card.controlnet).resolve()
+    check_safe_part(folder, path)
+    model_class = getattr(importlib.import_module("diffusers"), class_name)
+    return {
+        PART: model_class.from_pretrained(
+            str(path), dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    }

@@ -1,0 +1,141 @@
+"""Qwen-Image, alone or with the InstantX inpainting ControlNet.
+
+Qwen-Image Edit is left out: its inpainting pipeline takes 8-bit pictures only, and resizes
+them to a megapixel by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genai_fill_contract.engine import EngineOption
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.controlnets import (
+    control_picture,
+    control_strength_option,
+    controlnet_part,
+)
+from genai_fill_server.engines.diffusers.family import (
+    Family,
+    Options,
+    Picture,
+    TextEncoderLimit,
+    guidance_option,
+    hole_content_option,
+    noise_option,
+    picture_arguments,
+    steps_option,
+    strength_option,
+)
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+
+MAX_PROMPT_TOKENS = 1024
+
+
+class QwenImageControlNet(Family):
+    """Qwen-Image with a ControlNet that is told of the hole."""
+
+    name = "qwen-image-controlnet"
+    label = "Qwen-Image with ControlNet"
+    pipeline = "QwenImageControlNetInpaintPipeline"
+    accepts = frozenset({"QwenImageControlNetInpaintPipeline"})
+    native_px = 1328
+    help = "Large and precise, good at writing; needs a card of 48 GB or more."
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options."""
+        del card
+        return (
+            steps_option(30),
+            guidance_option(4.0),
+            control_strength_option(1.0),
+            noise_option(),
+        )
+
+    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
+        """Bring the ControlNet along where the folder has none of its own."""
+        return controlnet_part(folder, card, "QwenImageControlNetModel", dtype)
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One Qwen2.5-VL encoder behind a template."""
+        return _limits(pipe)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        return _encode(pipe, prompt, negative, options)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments. Tensors are taken as they are, so from -1 to 1."""
+        del pipe
+        return {
+            "control_image": control_picture(picture),
+            "control_mask": picture.hole,
+            "height": picture.height,
+            "width": picture.width,
+            "num_inference_steps": int(options["steps"]),
+            "true_cfg_scale": float(options["guidance"]),
+            "controlnet_conditioning_scale": float(options["control_strength"]),
+            "max_sequence_length": MAX_PROMPT_TOKENS,
+        }
+
+
+class QwenImage(Family):
+    """Qwen-Image on its own: fills by blending latents."""
+
+    name = "qwen-image"
+    label = "Qwen-Image"
+    pipeline = "QwenImageInpaintPipeline"
+    accepts = frozenset({"QwenImagePipeline", "QwenImageInpaintPipeline"})
+    controlnet = QwenImageControlNet()
+    native_px = 1328
+    help = QwenImageControlNet.help
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options."""
+        del card
+        return (
+            steps_option(50),
+            guidance_option(4.0),
+            strength_option(1.0),
+            hole_content_option(),
+            noise_option(),
+        )
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One Qwen2.5-VL encoder behind a template."""
+        return _limits(pipe)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        return _encode(pipe, prompt, negative, options)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments.
+
+        Left to itself the call reads 512 of the 1024 tokens that were encoded.
+        """
+        del pipe
+        return {
+            **picture_arguments(picture, options),
+            "true_cfg_scale": float(options["guidance"]),
+            "max_sequence_length": MAX_PROMPT_TOKENS,
+        }
+
+
+def _limits(pipe: Any) -> tuple[TextEncoderLimit, ...]:
+    template = len(pipe.tokenizer(pipe.prompt_template_encode.format(""))["input_ids"])
+    limit = MAX_PROMPT_TOKENS + int(pipe.prompt_template_encode_start_idx)
+    return (TextEncoderLimit("Qwen2.5-VL", pipe.tokenizer, limit, template),)
+
+
+def _encode(pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+    positive, mask = pipe.encode_prompt(prompt, max_sequence_length=MAX_PROMPT_TOKENS)
+    arguments = {"prompt_embeds": positive, "prompt_embeds_mask": mask}
+    if float(options["guidance"]) > 1.0:
+        # An empty negative has no token of its own but the template's, which is enough.
+        negated, negated_mask = pipe.encode_prompt(
+            negative or " ", max_sequence_length=MAX_PROMPT_TOKENS
+        )
+        arguments["negative_prompt_embeds"] = negated
+        arguments["negative_prompt_embeds_mask"] = negated_mask
+    return arguments

@@ -1,0 +1,170 @@
+"""Z-Image and Z-Image Turbo, alone or with the Fun ControlNet's inpaint mode."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from genai_fill_contract.engine import EngineOption
+from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.controlnets import (
+    control_picture,
+    control_strength_option,
+    controlnet_part,
+)
+from genai_fill_server.engines.diffusers.family import (
+    Family,
+    Options,
+    Picture,
+    TextEncoderLimit,
+    chat_tokens,
+    guidance_option,
+    hole_content_option,
+    noise_option,
+    picture_arguments,
+    steps_option,
+    strength_option,
+)
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+
+MAX_PROMPT_TOKENS = 512
+NO_CONTROL = -8.0
+"""A control picture of just this value stands for none; no picture has it."""
+
+
+class ZImageControlNet(Family):
+    """Z-Image with the Fun ControlNet Union 2.x, which is told of the hole.
+
+    The ControlNet also takes a control picture (pose, depth, edges). Without one it was
+    trained on zero latents, which no picture encodes to; see `adapt`.
+    """
+
+    name = "z-image-controlnet"
+    label = "Z-Image with ControlNet"
+    pipeline = "ZImageControlNetInpaintPipeline"
+    accepts = frozenset({"ZImageControlNetInpaintPipeline"})
+    help = "A mask-aware model of about one megapixel that reads long prompts."
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options; Turbo has no guidance."""
+        return (
+            *_steps_and_guidance(card),
+            control_strength_option(0.75),
+            noise_option(),
+        )
+
+    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
+        """Bring the ControlNet along where the folder has none of its own."""
+        return controlnet_part(folder, card, "ZImageControlNetModel", dtype)
+
+    def adapt(self, pipe: Any) -> None:
+        """Make the VAE encode `NO_CONTROL` pictures to latents that count as zero."""
+        _encode_no_control_to_zero(pipe.vae)
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One Qwen3 encoder behind a chat template."""
+        return _limits(pipe)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        return _encode(pipe, prompt, negative, options)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments. Tensors are taken as they are, so from -1 to 1."""
+        del pipe
+        image = control_picture(picture)
+        return {
+            "image": image,
+            "mask_image": picture.hole,
+            "control_image": image.new_full(image.shape, NO_CONTROL),
+            "height": picture.height,
+            "width": picture.width,
+            "num_inference_steps": int(options["steps"]),
+            "guidance_scale": float(options.get("guidance", 0.0)),
+            "controlnet_conditioning_scale": float(options["control_strength"]),
+        }
+
+
+class ZImage(Family):
+    """Z-Image on its own: fills by blending latents."""
+
+    name = "z-image"
+    label = "Z-Image"
+    pipeline = "ZImageInpaintPipeline"
+    accepts = frozenset({"ZImagePipeline", "ZImageInpaintPipeline"})
+    controlnet = ZImageControlNet()
+    help = "About one megapixel, reads long prompts; better with its ControlNet."
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options; Turbo has no guidance."""
+        return (
+            *_steps_and_guidance(card),
+            strength_option(1.0),
+            hole_content_option(),
+            noise_option(),
+        )
+
+    def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
+        """One Qwen3 encoder behind a chat template."""
+        return _limits(pipe)
+
+    def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+        """Return the embeddings of the prompt and, under guidance, of its negative."""
+        return _encode(pipe, prompt, negative, options)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments."""
+        del pipe
+        return {
+            **picture_arguments(picture, options),
+            "guidance_scale": float(options.get("guidance", 0.0)),
+        }
+
+
+def _steps_and_guidance(card: ModelCard) -> tuple[EngineOption, ...]:
+    if card.distilled:
+        return (steps_option(9),)
+    help_text = (
+        "How closely the result keeps to the prompt. 0 is none: the negative prompt then has "
+        "no effect and a step takes half the time."
+    )
+    return (steps_option(50), guidance_option(5.0, help_text))
+
+
+def _limits(pipe: Any) -> tuple[TextEncoderLimit, ...]:
+    template = chat_tokens(pipe.tokenizer, enable_thinking=True)
+    return (TextEncoderLimit("Qwen3", pipe.tokenizer, MAX_PROMPT_TOKENS, template),)
+
+
+def _encode(pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+    guided = float(options.get("guidance", 0.0)) > 0.0
+    positive, negated = pipe.encode_prompt(
+        prompt,
+        do_classifier_free_guidance=guided,
+        negative_prompt=negative,
+        max_sequence_length=MAX_PROMPT_TOKENS,
+    )
+    return {"prompt_embeds": positive, "negative_prompt_embeds": negated}
+
+
+def _encode_no_control_to_zero(vae: Any) -> None:
+    encode = vae.encode
+    output_class = importlib.import_module("diffusers.models.modeling_outputs").AutoencoderKLOutput
+    gaussian = importlib.import_module(
+        "diffusers.models.autoencoders.vae"
+    ).DiagonalGaussianDistribution
+
+    def encode_or_zero(x: Any, *args: Any, **kwargs: Any) -> Any:
+        output = encode(x, *args, **kwargs)
+        if not bool((x == NO_CONTROL).all()):
+            return output
+        # The pipeline subtracts the shift: a mean of just that leaves zero.
+        mean = output.latent_dist.mean
+        flat = [
+            mean.new_full(mean.shape, vae.config.shift_factor),
+            mean.new_full(mean.shape, -30.0),
+        ]
+        parameters = importlib.import_module("torch").cat(flat, dim=1)
+        return output_class(latent_dist=gaussian(parameters))
+
+    vae.encode = encode_or_zero
