@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from genai_fill_contract.errors import InvalidOption
 from genai_fill_contract.fill import OptionValue
+from genai_fill_contract.plate import InputRole
 
 
 class OptionType(enum.StrEnum):
@@ -109,7 +110,7 @@ class EngineDescription:
     something is missing, and ``unavailable_reason`` then says what and what to do.
     ``size_multiple_px`` and ``native_size_px`` shape the crop; ``context_px`` is its default
     context. ``frame_multiple`` k means windows of k*n+1 frames. ``matches_seams`` and
-    ``matches_grain`` tell that the engine does these steps itself.
+    ``matches_grain`` tell that the engine does these steps itself. ``inputs`` are the optional inputs that it uses.
     """
 
     id: str
@@ -128,6 +129,7 @@ class EngineDescription:
     window_frames: int = 1
     matches_seams: bool = False
     matches_grain: bool = False
+    inputs: tuple[InputRole, ...] = ()
     model: str = ""
     licence: str = ""
     commercial_use: CommercialUse = CommercialUse.YES

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from genai_fill_contract.errors import InvalidRequest
-from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, PlateRef
+from genai_fill_contract.plate import ColourSettings, FrameRange, InputRef, MatteRef, PlateRef
 
 OptionValue = bool | int | float | str
 
@@ -112,6 +112,7 @@ class FillRequest:
     ``frame_range`` is what is generated; plate frames outside it are source material.
     Take ``i`` uses ``seed + i``. ``engine_options`` holds only what differs from the
     engine's own defaults; the backend checks it against the engine's description.
+    ``inputs`` are the node's optional inputs; an engine ignores those it does not name.
     """
 
     plate: PlateRef
@@ -128,6 +129,7 @@ class FillRequest:
     crop: CropPolicy = CropPolicy()
     colour: ColourSettings = field(default_factory=ColourSettings)
     provenance: Provenance = Provenance()
+    inputs: tuple[InputRef, ...] = ()
 
     def __post_init__(self) -> None:
         _require(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,6 +151,43 @@ class MatteRef:
     frame_range: FrameRange
     channel: str = "rgba.alpha"
     invert: bool = False
+    view: str = "main"
+
+
+class InputRole(enum.StrEnum):
+    """What an optional input of the node is for. An engine says which ones it uses."""
+
+    REFERENCE = "reference"
+    """A picture of what it should look like. Colour, any size."""
+    CONTROL = "control"
+    """Depth or edges that guide a model. Data, the plate's size."""
+    PATCH = "patch"
+    """Painted or approved frames: RGB composite, alpha 1 where it counts. They are carried
+    through the shot. Several patches may be given; a still counts at its range's frame."""
+    MOTION_FORWARD = "motion_forward"
+    """Motion to the next frame: red and green are pixels right and up, as Nuke's
+    ``forward`` layer has them. Data."""
+    MOTION_BACKWARD = "motion_backward"
+    """Motion to the previous frame, as Nuke's ``backward`` layer. Data."""
+    STMAP = "stmap"
+    """A camera-tracked STMap: red and green say where on one common reference picture each
+    pixel lies, 0 to 1, origin at the bottom left. Data."""
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the pixels are colour (they pass colour management) or data."""
+        return self in (InputRole.REFERENCE, InputRole.PATCH)
+
+
+@dataclass(frozen=True)
+class InputRef:
+    """One optional input on disk: `PlateRef` with a role. Size as the role says."""
+
+    role: InputRole
+    path_pattern: str
+    frame_range: FrameRange
+    colorspace: str = "scene_linear"
+    layer: str = "rgb"
     view: str = "main"
 
 

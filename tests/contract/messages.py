@@ -21,7 +21,15 @@ from genai_fill_contract.fill import (
 )
 from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import EventKind, FrameDone, Job, JobEvent, JobState, Progress
-from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, PlateRef, Window
+from genai_fill_contract.plate import (
+    ColourSettings,
+    FrameRange,
+    InputRef,
+    InputRole,
+    MatteRef,
+    PlateRef,
+    Window,
+)
 from genai_fill_contract.take import Take
 
 PLAIN_REQUEST = FillRequest(
@@ -46,6 +54,10 @@ RICH_REQUEST = FillRequest(
     shaping=MatteShaping(grow_px=6.0, feather_px=12.5, blend_px=0.0),
     crop=CropPolicy(CropMode.FOLLOW, 96),
     colour=ColourSettings("ocio://studio-config-latest", "ACEScg"),
+    inputs=(
+        InputRef(InputRole.PATCH, "/show/hero.1010.exr", FrameRange(1010, 1010), "ACEScg"),
+        InputRef(InputRole.MOTION_FORWARD, "/show/mv.%04d.exr", FrameRange(990, 1060)),
+    ),
     provenance=Provenance("ada", "lovelace", "ll_0010", "/show/comp.nk", "GenAIFill1", "ws12"),
 )
 
@@ -97,6 +109,7 @@ ENGINE = EngineDescription(
     native_size_px=1024,
     frame_multiple=4,
     window_frames=81,
+    inputs=(InputRole.REFERENCE, InputRole.CONTROL),
     licence="Apache-2.0",
     commercial_use=CommercialUse.WITH_LICENCE,
     available=False,
