@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +64,20 @@ class Callbacks:
     def registered(self, kind: str) -> list[Callback]:
         return list(self._kept[kind])
 
+    @staticmethod
+    @contextmanager
+    def _noted(world: Any, kind: str) -> Iterator[None]:
+        world.callbacks_running.append(kind)
+        try:
+            yield
+        finally:
+            world.callbacks_running.pop()
+
     def fire(self, kind: str, core: NodeCore, knob: Any = None) -> None:
         """Run everything registered for a node, thisNode and context set as Nuke sets them."""
         world = core.world
         group = core if core.is_group else core.parent or core
-        with world.running(core, knob, group):
+        with world.running(core, knob, group), self._noted(world, kind):
             own = core.knobs.get(KNOB_OF_KIND[kind])
             if own is not None and own._raw_text():
                 exec(compile(own._raw_text(), f"<{core.name}.{own._name}>", "exec"),

@@ -75,8 +75,8 @@ def create_node(world: World, class_name: str, knobs: str, inpanel: bool) -> Nod
             core.knobs[knob]._load("brace", value)
             if knob == "file_type":
                 core.refresh_codec()
-    if native and selected and core.max_inputs() > 0:
-        _insert(core, selected)
+    if selected and core.max_inputs() > 0:
+        _insert(core, selected, native)
     if knobs:
         apply_knobs(core, knobs)
     for node in parent.children:
@@ -92,12 +92,18 @@ def create_node(world: World, class_name: str, knobs: str, inpanel: bool) -> Nod
     return core
 
 
-def _insert(core: NodeCore, selected: list[NodeCore]) -> None:
-    """Connect to the selection; what hung on a single selected node now hangs on the new one."""
+def _insert(core: NodeCore, selected: list[NodeCore], native: bool) -> None:
+    """Connect to the selection; what hung on a single selected node now hangs on the new one.
+
+    What came from a file has taken its inputs from the stack already.
+    """
     last = selected[-1]
     if len(selected) == 1:
         for node, index in last.dependents():
-            node._put_input(index, core)
+            if node is not core:
+                node._put_input(index, core)
+    if not native:
+        return
     for index, source in enumerate(reversed(selected[-core.max_inputs() :])):
         core._put_input(index, source)
 

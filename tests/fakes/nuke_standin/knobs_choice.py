@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.fakes.nuke_standin import knobs_array, knobs_text, tcl
 from tests.fakes.nuke_standin.knobs_array import Unsigned_Knob
 from tests.fakes.nuke_standin.knobs_base import Knob, OpaqueKnob
 from tests.fakes.nuke_standin.values import Format, parse_format
+
+
+def _saved_entry(item: str) -> str:
+    """An entry as a file holds it: ``<...>`` is lost on the way, as in Nuke."""
+    kept = "" if re.search(r"<.*>", item) else item
+    return tcl.quote(kept) if kept else '""'
 
 
 class Enumeration_Knob(Unsigned_Knob):
@@ -52,7 +59,7 @@ class Enumeration_Knob(Unsigned_Knob):
         return self._plain()
 
     def _word(self):
-        return super()._word() if self._expressions or self._keys else tcl.quote(self._plain())
+        return super()._word() if self._expressions or self._keys else _saved_entry(self._plain())
 
     def _load(self, kind, inside):
         if kind == "brace" and inside.strip().startswith("{"):
@@ -112,7 +119,7 @@ class Enumeration_Knob(Unsigned_Knob):
     def _definition(self):
         return [
             "M",
-            "{" + " ".join(tcl.quote(item) if item else '""' for item in self._items) + "}",
+            "{" + " ".join(_saved_entry(item) for item in self._items) + "}",
         ]
 
 

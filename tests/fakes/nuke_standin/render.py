@@ -17,6 +17,8 @@ from tests.fakes.nuke_standin.ops_source import file_frame
 from tests.fakes.nuke_standin.values import Format, FrameRange, FrameRanges
 from tests.fakes.nuke_standin.world import World, active
 
+NO_RENDER = {"OnCreate", "OnUserCreate", "OnDestroy", "KnobChanged", "UpdateUI"}
+
 
 def _target(name_or_node: Any) -> NodeCore:
     if isinstance(name_or_node, Node):
@@ -46,7 +48,7 @@ def execute(nameOrNode, *args, continueOnError=False, **kwargs):
         raise TypeError(f"execute() has no argument {sorted(unknown)}")
     ordered = (*args, *(kwargs[name] for name in names if name in kwargs))
     world, core = active(), _target(nameOrNode)
-    if world.executing:
+    if world.executing or NO_RENDER.intersection(world.callbacks_running):
         raise RuntimeError("I'm already executing something else")
     if core.class_name != "Write":
         raise RuntimeError(f"{core.full_name()} is not an executable node")

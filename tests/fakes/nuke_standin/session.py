@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.fakes.nuke_standin import creation, scripts
 from tests.fakes.nuke_standin.callbacks import Callbacks
+from tests.fakes.nuke_standin.imports import as_in_nuke
 from tests.fakes.nuke_standin.mainthread import MainThreadQueue
 from tests.fakes.nuke_standin.menus import MenuTree
 from tests.fakes.nuke_standin.module import build_nuke, build_nukescripts
@@ -219,13 +220,16 @@ def boot(
     version: tuple[int, int] = (16, 0),
     process_events: Callable[[], None] | None = None,
     purge: Sequence[str] = ("genai_fill", "genai_fill_contract"),
+    unavailable: Sequence[str] = (),
 ) -> Iterator[Session]:
     """Start Nuke (``gui=False``: ``nuke -t``) and end it again.
 
     ``home`` is the user's home: ``home/.nuke`` may hold an init.py. ``process_events`` is
     called by ``pump`` (``QApplication.processEvents``). ``purge`` names top-level packages
     whose modules, imported meanwhile, are forgotten at the end; modules that were imported
-    before are put back. Raises NukeLaunchError when an init.py or menu.py raises.
+    before are put back. Those packages and the start files can import what Nuke's Python
+    has, and nothing of ``unavailable`` (``["PyOpenColorIO"]``). Raises NukeLaunchError when
+    an init.py or menu.py raises.
     """
     kept_path, kept_modules = list(sys.path), dict(sys.modules)
     for name in [*MODULES, *_named(purge)]:
@@ -238,8 +242,9 @@ def boot(
         nukescripts, panels = build_nukescripts()
         sys.modules.update(zip(MODULES, (world.nuke, nukescripts, panels), strict=True))
         session = Session(world, process_events)
-        session._start(nuke_path)
-        yield session
+        with as_in_nuke(purge, world.main_namespace, unavailable):
+            session._start(nuke_path)
+            yield session
     finally:
         world.queue.close()
         for name in [*MODULES, *_named(purge)]:

@@ -23,7 +23,7 @@ class NukeLaunchError(Exception):
 
 
 class ContextLeak(AssertionError):
-    """Code returned with a group still open (``begin`` without ``end``)."""
+    """Code returned with a group or undo block still open, or with undo disabled."""
 
 
 class OffMainThread(RuntimeError):
@@ -48,6 +48,7 @@ class World:
     this: list[tuple[NodeCore | None, Any]] = field(default_factory=list)
     modified: bool = False
     executing: bool = False
+    callbacks_running: list[str] = field(default_factory=list)
     cancel_after_frames: int | None = None
     cancel_error: type[Exception] = RuntimeError
     running_init: str | None = None
@@ -88,9 +89,11 @@ class World:
         """Run code of a node: thisNode, thisKnob and the current group are set."""
         self.this.append((node, knob))
         self.context.append(group)
-        depth = len(self.context)
+        depth, undo_state = len(self.context), (self.undo.disabled, self.undo.open_depth)
         try:
             yield
+            if (self.undo.disabled, self.undo.open_depth) != undo_state:
+                raise ContextLeak("an undo block was left open, or undo was left disabled")
             if len(self.context) != depth:
                 raise ContextLeak(f"the context is {self.context[-1]!r}, not {group!r}, any more")
         finally:

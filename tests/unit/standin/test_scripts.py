@@ -344,3 +344,11 @@ def test_read_and_write_knobs_text(nuke):
     node.readKnobs('mix 0.5 label "a b"')
     assert (node["mix"].value(), node["label"].value()) == (0.5, "a b")
     assert sorted(node.writeKnobs().split("\n")) == ['label "a b"', "mix 0.5"]
+
+
+def test_entries_with_angle_brackets_are_lost_in_a_file(nuke, session, tmp_path):
+    node = nuke.nodes.NoOp()
+    node.addKnob(nuke.Enumeration_Knob("take", "Take", ["<none>", "v001"]))
+    session.save(tmp_path / "a.nk")
+    session.open(tmp_path / "a.nk")
+    assert nuke.toNode("NoOp1")["take"].values() == ["", "v001"]

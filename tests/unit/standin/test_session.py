@@ -470,3 +470,59 @@ def test_progress_tasks_work_from_a_thread_and_are_recorded(session, nuke):
     thread.join(5)
     assert box["result"] is False
     assert len(session.world.progress_tasks) == 1
+
+
+# -- what Nuke's Python lacks, and what must not be left behind ---------------------------------
+
+
+def test_plug_in_code_imports_only_what_nukes_python_has(tmp_path):
+    folder = plug_in(tmp_path / "one", menu="import json, standin_probe\n")
+    (folder / "standin_probe.py").write_text(
+        "def colour():\n    import PyOpenColorIO\n    return PyOpenColorIO\n\n"
+        "def text():\n    import json.decoder\n    return json\n\n"
+        "def use():\n    import numpy\n    return numpy\n"
+    )
+    with boot([folder], home=tmp_path, purge=["standin_probe"], unavailable=["PyOpenColorIO"]):
+        import standin_probe
+
+        with pytest.raises(ModuleNotFoundError, match="numpy"):
+            standin_probe.use()
+        with pytest.raises(ModuleNotFoundError, match="PyOpenColorIO"):
+            standin_probe.colour()
+        assert standin_probe.text().dumps([1]) == "[1]"
+    assert standin_probe.use().__name__ == "numpy"
+
+
+def test_a_start_file_that_imports_numpy_keeps_nuke_from_starting(tmp_path):
+    bad = plug_in(tmp_path / "bad", init="import numpy\n")
+    with pytest.raises(NukeLaunchError, match="numpy"), boot([bad], home=tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("code", ["nuke.Undo.disable()", "nuke.Undo.begin('x')"])
+def test_undo_left_disabled_or_open_is_a_leak(session, nuke, code):
+    group = group_with_button(nuke, code)
+    with pytest.raises(ContextLeak, match="undo"):
+        session.press(group, "go")
+
+
+def test_rendering_from_a_callback_is_refused(session, nuke, tmp_path):
+    write = nuke.nodes.Write(inputs=[nuke.nodes.Constant()], file=str(tmp_path / "o.exr"), raw=True)
+    nuke.addOnCreate(lambda: nuke.execute(write, 1, 1), nodeClass="Dot")
+    with pytest.raises(RuntimeError, match="already executing"):
+        nuke.nodes.Dot()
+    group = group_with_button(nuke, "nuke.execute('root.Write1', 1, 1)")
+    session.press(group, "go")
+    assert (tmp_path / "o.exr").is_file()
+
+
+def test_a_gizmo_is_put_into_the_pipe_too(tmp_path):
+    text = "Group {\n name Tiny1\n}\n Input {\n  inputs 0\n  name in\n }\nend_group\n"
+    folder = plug_in(tmp_path / "one", Tiny=text)
+    with boot([folder], home=tmp_path) as session:
+        nuke = session.nuke
+        plate = nuke.createNode("Constant")
+        last = nuke.createNode("NoOp")
+        session.select(plate)
+        tiny = nuke.createNode("Tiny")
+        assert (tiny.input(0), last.input(0)) == (plate, tiny)
