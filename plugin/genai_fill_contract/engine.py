@@ -110,7 +110,8 @@ class EngineDescription:
     something is missing, and ``unavailable_reason`` then says what and what to do.
     ``size_multiple_px`` and ``native_size_px`` shape the crop; ``context_px`` is its default
     context. ``frame_multiple`` k means windows of k*n+1 frames. ``matches_seams`` and
-    ``matches_grain`` tell that the engine does these steps itself. ``inputs`` are the optional inputs that it uses.
+    ``matches_grain`` tell that the engine does these steps itself. ``inputs`` are the optional
+    inputs that it uses.
     """
 
     id: str
