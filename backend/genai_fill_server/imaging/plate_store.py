@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from genai_fill_server.service.frame_ports import FrameHeader
 from genai_fill_server.service.ports import FloatImage, FloatMatte
 
 DEFAULT_CACHE_BYTES = 1 << 30
+
+MAX_HEADERS = 64
+"""How many headers are kept: their metadata may be large, and shots are long."""
 
 
 class DiskPlateStore:
@@ -39,8 +43,8 @@ class _Sequence:
     def __init__(self, path_pattern: str, frame_range: FrameRange) -> None:
         self._pattern = path_pattern
         self._range = frame_range
-        self._headers: dict[int, FrameHeader] = {}
-        self._unusable: set[int] = set()
+        self._headers: OrderedDict[int, FrameHeader] = OrderedDict()
+        self._usable: dict[int, bool] = {}
         self._lock = threading.Lock()
 
     def path(self, frame: int) -> str:
@@ -60,7 +64,7 @@ class _Sequence:
         )
 
     def header(self, frame: int) -> FrameHeader:
-        """Return a frame's header, read once."""
+        """Return a frame's header; the last few are kept."""
         with self._lock:
             if frame in self._headers:
                 return self._headers[frame]
@@ -73,18 +77,20 @@ class _Sequence:
         header = read_header(self.path(frame), frame)
         with self._lock:
             self._headers[frame] = header
+            if len(self._headers) > MAX_HEADERS:
+                self._headers.popitem(last=False)
         return header
 
     def has_frame(self, frame: int) -> bool:
-        """Whether `header` would succeed. What was found unusable is not tried again."""
-        if not self._covers(frame) or frame in self._unusable:
-            return False
-        try:
-            self.header(frame)
-        except GenAIFillError:
-            self._unusable.add(frame)
-            return False
-        return True
+        """Whether `header` succeeds; asked of the disk once a frame."""
+        if frame not in self._usable:
+            try:
+                self.header(frame)
+            except GenAIFillError:
+                self._usable[frame] = False
+            else:
+                self._usable[frame] = True
+        return self._usable[frame]
 
 
 class DiskPlate(_Sequence):
