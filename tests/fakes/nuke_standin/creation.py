@@ -67,6 +67,7 @@ def create_node(world: World, class_name: str, knobs: str, inpanel: bool) -> Nod
     """nuke.createNode: in the pipe of the selection, selected, placed, panel open."""
     parent = world.context[-1]
     selected = [node for node in parent.children if node.selected()]
+    pipes = _pipes(parent)
     native = class_name in manifest()["nodes"] or class_name in UNSCANNED
     core = make(world, class_name, [selected[-1]] if selected else [])
     for name, value in world.knob_defaults.items():
@@ -86,10 +87,34 @@ def create_node(world: World, class_name: str, knobs: str, inpanel: bool) -> Nod
         world.callbacks.fire("OnUserCreate", core)
     if native:
         world.callbacks.fire("OnCreate", core)
-    record_creation(world, core)
+    _record_insertion(world, core, pipes)
     if inpanel and world.gui:
         open_panel(core)
     return core
+
+
+def _pipes(parent: NodeCore) -> list[tuple[NodeCore, list[NodeCore | None]]]:
+    return [(node, list(node.inputs)) for node in parent.children]
+
+
+def _record_insertion(world: World, core: NodeCore, before: list[Any]) -> None:
+    """Undo takes the node out and mends the pipe it was put into."""
+    after = _pipes(core.parent)  # type: ignore[arg-type]
+
+    def restore(pipes: list[Any]) -> None:
+        for node, inputs in pipes:
+            node.inputs[:] = inputs
+
+    def take_out() -> None:
+        core.detach()
+        restore(before)
+
+    def put_in() -> None:
+        core.attach()
+        restore(after)
+
+    world.modified = True
+    world.undo.record(f"Create {core.name}", take_out, put_in)
 
 
 def _insert(core: NodeCore, selected: list[NodeCore], native: bool) -> None:
@@ -181,10 +206,14 @@ def paste(world: World, text: str) -> NodeCore | None:
     for node in parent.children:
         node.select(False)
     loader = Loader(world, parent, [])
-    made = loader.run(text)
-    for core in made:
-        core.select(True)
-        record_creation(world, core)
+    world.undo.begin("Paste")
+    try:
+        made = loader.run(text)
+        for core in made:
+            core.select(True)
+            record_creation(world, core)
+    finally:
+        world.undo.end()
     if loader.unknown:
         raise RuntimeError("; ".join(loader.unknown))
     return made[-1] if made else None

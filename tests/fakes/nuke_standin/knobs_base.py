@@ -225,6 +225,7 @@ class OpaqueKnob(Knob):
         super().__init__(name, label)
         self._class_name = class_name
         self._raw: tuple[str, str] | None = None
+        self._given_definition = ""
 
     def Class(self):
         return self._class_name

@@ -92,6 +92,8 @@ def user_knob(definition: str) -> Knob:
     options, flags = _options(words[2:])
     knob = _construct(type_id, name, options)
     knob._user, knob._from_type = True, type_id
+    if isinstance(knob, OpaqueKnob):
+        knob._given_definition = definition.strip()
     knob._tooltip = options.get("t", "")
     knob._flags.update(flags)
     if "R" in options and isinstance(knob, Array_Knob):

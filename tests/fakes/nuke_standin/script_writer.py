@@ -27,6 +27,8 @@ NOT_SAVED = {"name", "selected", "rootNodeUpdated", "indicators"}
 
 def definition(knob: Knob) -> str:
     """The inside of the knob's addUserKnob braces."""
+    if isinstance(knob, OpaqueKnob) and knob._given_definition:
+        return knob._given_definition
     words = [str(knob._type_id()), knob._name or '""']
     if knob._label is not None:
         words += ["l", tcl.quote(knob._label) if knob._label else '""']
@@ -104,7 +106,10 @@ def inputs_in_order(core: NodeCore) -> list[NodeCore | None]:
 class Writer:
     """Writes the nodes of one group, inputs first, with a simulated stack."""
 
-    def __init__(self, nodes: list[NodeCore], indent: int = 0) -> None:
+    def __init__(
+        self, nodes: list[NodeCore], indent: int = 0, numbers: dict[int, int] | None = None
+    ) -> None:
+        self._numbers = {} if numbers is None else numbers
         self._nodes, self._pad = nodes, " " * indent
         self._indent = indent
         self._lines: list[str] = []
@@ -130,16 +135,20 @@ class Writer:
             del self._stack[-len(needed) :]
         self._stack.append(core)
         if any(core in other.inputs for other in self._nodes):
-            self._lines.append(f"{self._pad}set {_variable(core)} [stack 0]")
+            self._lines.append(f"{self._pad}set {self._variable(core)} [stack 0]")
 
     def _bring_up(self, needed: list[NodeCore | None]) -> None:
         """Make the stack's top hold what is needed, input 0 on top."""
         if self._stack[-len(needed) :] == needed[::-1] and needed:
             return
         for node in reversed(needed):
-            name = "0" if node is None else f"${_variable(node)}"
+            name = "0" if node is None else f"${self._variable(node)}"
             self._lines.append(f"{self._pad}push {name}")
             self._stack.append(node)
+
+    def _variable(self, core: NodeCore) -> str:
+        """A name for the node's output: the same text for the same script, every time."""
+        return f"N{0xA000 + self._numbers.setdefault(id(core), len(self._numbers)):x}"
 
     def _node(self, core: NodeCore) -> None:
         class_name = "Group" if core.kind == "Group" else core.class_name
@@ -151,12 +160,8 @@ class Writer:
         inside = "".join(f"{self._pad} {line}\n" for line in body)
         self._lines.append(f"{self._pad}{class_name} {{\n{inside}{self._pad}}}")
         if core.kind == "Group":
-            self._lines += Writer(core.children, self._indent + 1).lines()
+            self._lines += Writer(core.children, self._indent + 1, self._numbers).lines()
             self._lines.append(f"{self._pad}end_group")
-
-
-def _variable(core: NodeCore) -> str:
-    return f"N{id(core):x}"
 
 
 def nodes_text(nodes: list[NodeCore]) -> str:

@@ -292,3 +292,22 @@ def test_frame_ranges(nuke):
     assert nuke.FrameRanges("1-3 7").toFrameList() == [1, 2, 3, 7]
     with pytest.raises(RuntimeError, match="Invalid"):
         nuke.FrameRange("a-b")
+
+
+def test_undoing_an_insertion_mends_the_pipe(nuke, session):
+    plate = nuke.createNode("Constant")
+    last = nuke.createNode("NoOp")
+    session.select(plate)
+    between = nuke.createNode("Grade")
+    assert last.input(0) == between
+    session.undo()
+    assert last.input(0) == plate
+    session.redo()
+    assert (last.input(0), between.input(0)) == (between, plate)
+
+
+def test_a_paste_is_one_undo_block(nuke, session):
+    session.copy_paste(nuke.nodes.NoOp(), nuke.nodes.Dot())
+    assert len(nuke.allNodes()) == 4
+    session.undo()
+    assert len(nuke.allNodes()) == 2
