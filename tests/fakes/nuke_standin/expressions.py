@@ -21,7 +21,13 @@ TOKEN = re.compile(
     r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(\[[^\]]*\])"
     r"|([A-Za-z_][\w]*(?:(?:\.|::)\w+)*)|(\*\*|[<>=!]=|&&|\|\||[-+*/%^<>!?:(),;]))"
 )
-CHANNEL_INDEX = {"x": 0, "y": 1, "z": 2, "r": 0, "g": 1, "b": 2, "a": 3, "u": 0, "v": 1, "t": 3}
+LETTERS = {
+    "BBox_Knob": "xyrt",
+    "WH_Knob": "wh",
+    "XY_Knob": "xy",
+    "XYZ_Knob": "xyz",
+    "UV_Knob": "uv",
+}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": np.abs,
     "min": lambda *a: np.minimum.reduce(np.broadcast_arrays(*a)),
@@ -197,10 +203,23 @@ def find_node(core: NodeCore, path: list[str]) -> NodeCore | None:
 
 
 def find_knob(core: NodeCore, reference: str) -> Any:
-    """Return the knob a dotted reference names, or None."""
+    """Return the knob a dotted reference names, or None.
+
+    A bare name that the node does not have is looked for on the groups round it.
+    """
     *path, name = reference.split(".")
     node = find_node(core, path)
+    while not path and node is not None and name not in node.knobs:
+        node = node.parent
     return None if node is None else node.knobs.get(name)
+
+
+def channel_index(knob: Any, letter: str) -> int | None:
+    """Which channel ``.x``, ``.w``, ``.r``, ``.2`` of a knob is; None when it has none such."""
+    if letter.isdigit():
+        return int(letter)
+    found = LETTERS.get(type(knob).__name__, "rgba").find(letter)
+    return found if len(letter) == 1 and found >= 0 else None
 
 
 def exists(core: NodeCore, reference: str) -> bool:
@@ -217,6 +236,14 @@ def _node_number(node: NodeCore, name: str) -> float | None:
     return None
 
 
+def _box_edge(core: NodeCore, path: list[str], edge: str) -> float:
+    """``input.bbox.r`` and the like: computes the picture."""
+    from tests.fakes.nuke_standin.evaluate import current_image
+
+    node = find_node(core, path)
+    return float(current_image(node).bbox["xyrt".index(edge)]) if node else 0.0
+
+
 def knob_scope(core: NodeCore) -> Lookup:
     """Names as an expression on a knob of ``core`` sees them."""
     from tests.fakes.nuke_standin.tcl import substitute
@@ -229,8 +256,11 @@ def knob_scope(core: NodeCore) -> Lookup:
             return knob._number(0)
         head, _, last = name.rpartition(".")
         knob = find_knob(core, head) if head else None
-        if knob is not None and (last in CHANNEL_INDEX or last.isdigit()):
-            return knob._number(CHANNEL_INDEX.get(last, int(last) if last.isdigit() else 0))
+        index = None if knob is None else channel_index(knob, last)
+        if index is not None:
+            return knob._number(index)
+        if head.endswith("bbox") and len(last) == 1 and last in "xyrt":
+            return _box_edge(core, head.split(".")[:-1], last)
         node = find_node(core, head.split(".")) if head else core
         number = None if node is None else _node_number(node, last)
         if number is None:

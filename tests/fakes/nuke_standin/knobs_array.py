@@ -61,7 +61,8 @@ class Array_Knob(Knob):
 
     def _channel_word(self, channel: int) -> str:
         if channel in self._expressions:
-            return "{" + self._expressions[channel] + "}"
+            text = self._expressions[channel]
+            return "{" + (tcl.quote(text) if re.search(r'["\\{}]', text) else text) + "}"
         if channel in self._keys:
             keys = self._keys[channel].items()
             return (
@@ -105,7 +106,7 @@ class Array_Knob(Knob):
         elif kind == "brace" and word.split()[:1] == ["curve"]:
             self._keys[channel] = _read_curve(word)
         elif kind == "brace":
-            self._expressions[channel] = word
+            self._expressions[channel] = _read_expression(word)
         else:
             raise tcl.TclError(f"{self._name}: expected a number, found {word!r}")
 
@@ -362,6 +363,13 @@ def _to_number(word: str) -> float | None:
         return float(word)
     except ValueError:
         return None
+
+
+def _read_expression(text: str) -> str:
+    """The expression alone: quotes, an ``i`` and left-over keys (``x1001 0.2``) are dropped."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return tcl.unescape(text[1:-1])
+    return re.sub(r"\s+(i|x-?\d+(\.\d+)?\s+\S+)(\s.*)?$", "", text, flags=re.S)
 
 
 def _read_curve(text: str) -> dict[float, float]:

@@ -218,6 +218,8 @@ class Loader:
             self._set(command)
         elif name == "push":
             self._push(command.words[1][1])
+        elif name == "clone" and len(command.words) == 3:
+            self._clone(command)
         elif len(command.words) == 2 and command.words[1][0] == "brace":
             self._node(name, command)
         else:
@@ -279,6 +281,25 @@ class Loader:
             self._levels.append(Level(core))
         else:
             self._finish(core)
+
+    def _clone(self, command: Command) -> None:
+        """``clone $C1 {…}``: read as a copy that shares nothing with its original."""
+        original = self._variables.get(command.words[1][1].removeprefix("$"))
+        if original is None:
+            raise tcl.TclError(f"clone: there is no {command.words[1][1]}")
+        body = parse_body(command.words[2][1])
+        core = NodeCore(self._world, original.class_name, self._levels[-1].group, original.kind)
+        core.set_name(original.name)
+        for name, knob in original.knobs.items():
+            if name in core.knobs and name not in ("name", "selected"):
+                core.knobs[name]._restore(knob._state())
+        level = self._levels[-1]
+        self._connect(core, next((word[1] for knob, word in body if knob == "inputs"), "1"), level)
+        for knob_name, word in body:
+            if knob_name not in ("inputs", "name"):
+                load_knob(core, knob_name, word)
+        level.stack.append(core)
+        self._finish(core)
 
     def _make(self, name: str, command: Command) -> NodeCore | None:
         parent = self._levels[-1].group

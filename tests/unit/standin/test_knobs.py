@@ -296,3 +296,19 @@ def test_values_given_at_construction_are_saved(session, nuke, node, tmp_path):
     assert again["prompt"].value() == "a wall"
     assert again["lock"].value() is True
     assert again["third"].value() == 1 / 3
+
+
+def test_expressions_find_group_knobs_channels_boxes_and_quoted_text(nuke):
+    nuke.root()["format"].setValue("64 48 1")
+    nuke.scriptReadText(
+        "Constant {\n inputs 0\n}\nGroup {\n name G\n addUserKnob {14 over}\n over {2 3}\n"
+        " addUserKnob {15 box}\n box {1 2 30 40}\n}\n Input {\n  inputs 0\n  name Input\n }\n"
+        " Crop {\n  name C\n  box {0 0 {input.width} {input.bbox.t}}\n"
+        '  reformat {{"over.h == 3 && box.r == 30 ? 1 : 0"}}\n }\nend_group\n'
+    )
+    crop = nuke.toNode("G.C")
+    assert crop["box"].value() == [0.0, 0.0, 64.0, 48.0]
+    crop["reformat"].setExpression("over.h == 3")
+    assert crop["reformat"].value() is True
+    crop["reformat"].setExpression("parent.box.r == 30 && over.w == 2")
+    assert crop["reformat"].value() is True

@@ -358,3 +358,29 @@ def test_user_knobs_without_behaviour_keep_their_definition(nuke, session, tmp_p
     nuke.scriptReadText("NoOp {\n addUserKnob {78 rows l Rows n 3}\n rows {1 2 3}\n}\n")
     text = session.save(tmp_path / "a.nk")
     assert "addUserKnob {78 rows l Rows n 3}\n rows {1 2 3}\n" in text
+
+
+def test_syntax_met_in_gizmos_of_others(nuke, session, tmp_path):
+    nuke.scriptReadText(
+        "set cut_paste_input [stack 0]\npush $cut_paste_input\nGroup {\n name G\n"
+        ' note_font "Verdana Bold"\n tile_color 0x52ff\n selected true\n'
+        " addUserKnob {20 t l Tab}\n t 0\n addUserKnob {18 tint}\n tint 1\n"
+        " addUserKnob {6 drop +HIDDEN +STARTLINE}\n addUserKnob {6 drop -STARTLINE}\n"
+        ' addUserKnob {26 head l <b>Gain T ""}\n addUserKnob {7 w}\n w 2\n}\n'
+        " Input {\n  inputs 0\n  name Input1\n }\n"
+        ' Multiply {\n  value {{parent.tint.r} {tint x1001 0.2} {"w == 2 ? 3 : 0"} {w i}}\n'
+        "  disable {{!w}}\n  name M\n }\n set C1 [stack 0]\n"
+        ' OFXuk.co.thefoundry.keylight.keylight_v201 {\n  "Screen Matte" 0\n  name K\n }\n'
+        "clone $C1 {\n  inputs 1\n  xpos 5\n }\n Output {\n  name Output1\n }\nend_group\n"
+    )
+    group = nuke.toNode("G")
+    assert group.node("M")["value"].value() == [1.0, 1.0, 3.0, 2.0]
+    assert group.node("M")["disable"].value() is False
+    assert group.node("M1").input(0) == group.node("K")
+    assert group.node("M1")["value"].value() == [1.0, 1.0, 3.0, 2.0]
+    assert group["tile_color"].value() == 0x52FF
+    text = session.save(tmp_path / "a.nk")
+    assert ' "Screen Matte" 0\n' in text
+    session.open(tmp_path / "a.nk")
+    assert nuke.toNode("G.M")["value"].value() == [1.0, 1.0, 3.0, 2.0]
+    assert session.save(tmp_path / "a.nk") == text
