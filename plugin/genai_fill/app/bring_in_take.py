@@ -34,7 +34,7 @@ class BringInTake:
     def note_job(self, job: Job) -> None:
         """Take over the whole job, and bring in what it has."""
         self._job = job
-        self.flush()
+        self._bring_in()
 
     def note_frame(self, done: FrameDone) -> None:
         """Note a finished frame; it is brought in with the next ones."""
@@ -48,11 +48,14 @@ class BringInTake:
 
     def flush(self) -> None:
         """Bring in everything that is waiting."""
-        if self._frames or self._job:
-            self._host.run_on_main(self._apply)
-            self._frames.clear()
-            self._job = None
+        if self._frames:
+            self._bring_in()
             self._last_s = self._clock.now()
+
+    def _bring_in(self) -> None:
+        self._host.run_on_main(self._apply)
+        self._frames.clear()
+        self._job = None
 
     def _apply(self) -> None:
         node = self._host.node(self._uuid)

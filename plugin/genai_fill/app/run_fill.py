@@ -126,6 +126,8 @@ class _Listener:
     def on_event(self, event: JobEvent) -> None:
         if event.frame is not None:
             self._bring_in.note_frame(event.frame)
+        else:
+            self._bring_in.flush_if_due()
         if event.kind is EventKind.LOG and event.message:
             self._watch.log(event.message)
         if event.state is JobState.QUEUED:

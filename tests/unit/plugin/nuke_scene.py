@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,8 +12,10 @@ import numpy as np
 import OpenImageIO as oiio
 
 from tests.fakes.nuke_standin import boot
+from tests.unit.plugin import fakes as _fakes  # noqa: F401 - so that there is one to renew
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+FAKES = "tests.unit.plugin.fakes"
 WIDTH, HEIGHT = 32, 20
 
 
@@ -56,16 +61,38 @@ def write_shot(folder, first=1001, last=1004, *, half=False):
         write_exr(folder / f"matte.{frame}.exr", matte_pixels(frame), ["R", "G", "B", "A"])
 
 
+def read_node(nuke, pattern, first=1001, last=1004):
+    read = nuke.nodes.Read(raw=True)
+    read["file"].setValue(re.sub(r'([\[\]$"{};])', r"\\\1", str(pattern)))
+    for knob, value in (("first", first), ("last", last), ("origfirst", first), ("origlast", last)):
+        read[knob].setValue(value)
+    return read
+
+
+@contextmanager
+def fresh_fakes():
+    """Import the fakes anew inside: a booted Nuke has the plug-in's classes anew, too."""
+    parent, name = sys.modules[FAKES.rpartition(".")[0]], FAKES.rpartition(".")[2]
+    kept = sys.modules.pop(FAKES)
+    try:
+        yield
+    finally:
+        sys.modules[FAKES] = kept
+        setattr(parent, name, kept)
+
+
 @contextmanager
 def comp(tmp_path, *, gui=True, connect=True, half=False, through=None, version=(16, 0)):
     """A saved script with two Reads and the node. ``through`` puts a Grade or the like between."""
     write_shot(tmp_path / "plates", half=half)
-    with boot(nuke_path=[REPOSITORY], gui=gui, home=tmp_path / "home", version=version) as session:
+    home = tmp_path / "home"
+    with (
+        fresh_fakes(),
+        boot(nuke_path=[REPOSITORY], gui=gui, home=home, version=version) as session,
+    ):
         nuke = session.nuke
-        plate = nuke.createNode("Read", f'file "{tmp_path}/plates/plate.%04d.exr 1001-1004"')
-        matte = nuke.createNode("Read", f'file "{tmp_path}/plates/matte.%04d.exr 1001-1004"')
-        for read in (plate, matte):
-            read["raw"].setValue(True)
+        plate, matte = (read_node(nuke, tmp_path / f"plates/{name}.%04d.exr")
+                        for name in ("plate", "matte"))  # fmt: skip
         session.select()
         node = nuke.createNode("GenAIFill")
         if connect:
@@ -80,3 +107,75 @@ def comp(tmp_path, *, gui=True, connect=True, half=False, through=None, version=
         yield session, node
         assert session.errors == []
         assert session.tcl_violations == []
+
+
+class Wired:
+    """The application in the stand-in, with real threads and a backend that a test plays."""
+
+    def __init__(self, **environment):
+        import itertools
+
+        from genai_fill.adapters.spool_folders import DiskSpoolFolders
+        from genai_fill.adapters.system import DaemonThreads, SystemClock
+        from genai_fill.app.cancel_fill import CancelFill
+        from genai_fill.app.follow_job import FollowJob
+        from genai_fill.app.panel_session import PanelSession
+        from genai_fill.app.run_fill import RunFill
+        from genai_fill.app.start_backend import BackendConnection
+        from genai_fill.app.submit_fill import SubmitFill
+        from genai_fill.nuke_host.host import NukeHost
+
+        fakes = importlib.import_module(FAKES)
+        self.backend = _writing_backend(fakes)
+        clock = SystemClock()
+        settings = fakes.FixedSettings(**environment)
+        process = fakes.FakeProcess(self.backend, fakes.FakeClock())
+        connection = BackendConnection(fakes.FakeFinder(self.backend), process, settings, clock)
+        self.host, folders = NukeHost(), DiskSpoolFolders()
+        numbers = itertools.count(100)
+        keys = itertools.count()
+        submit = SubmitFill(
+            self.host,
+            connection,
+            folders,
+            settings,
+            fakes.PERSON,
+            lambda bound: next(numbers),
+            lambda: f"k{next(keys)}",
+        )
+        self.run = RunFill(
+            self.host, submit, FollowJob(connection, clock), folders, settings, clock
+        )
+        self.session = PanelSession(
+            self.host,
+            connection,
+            self.run,
+            CancelFill(connection),
+            fakes.FakeBrowser(),
+            DaemonThreads(),
+            lambda bound: next(numbers),
+        )
+
+
+def _writing_backend(fakes):
+    from genai_fill_contract.plate import path_at
+
+    class WritingBackend(fakes.FakeBackend):
+        """Writes an EXR for every frame: 9.5 in a square, alpha there, nothing elsewhere."""
+
+        def _tell(self, event):
+            super()._tell(event)
+            if event.frame:
+                take = self.jobs[event.job_id].takes[event.frame.take_index]
+                path = Path(path_at(take.path_pattern, event.frame.frame))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.zeros((HEIGHT, WIDTH, 4), np.float32)
+                pixels[6:9, 10:14] = (9.5, 9.5, 9.5, 1.0)
+                write_exr(path, pixels, ["R", "G", "B", "A"])
+
+    return WritingBackend()
+
+
+def filled(out):
+    """Whether the square of `WritingBackend` is in a picture."""
+    return bool((out[6:9, 10:14, :3] == 9.5).all())

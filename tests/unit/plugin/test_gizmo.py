@@ -1,6 +1,5 @@
 import ast
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from tests.unit.plugin.nuke_scene import (
     write_exr,
 )
 
+OURS = ("genai_fill", "genai_fill_contract")
 GIZMO = REPOSITORY / "gizmos/GenAIFill.gizmo"
 PLAIN = {"Input", "Output", "Dot", "Read", "Write", "Copy", "Expression", "BlackOutside",
          "Keymix", "Switch"}  # fmt: skip
@@ -120,23 +120,10 @@ def test_a_take_lies_over_the_plate_exactly_where_its_alpha_is(tmp_path):
         assert np.array_equal(missing, plate_pixels(1004))
 
 
-@pytest.fixture
-def no_plugin(monkeypatch):
-    """Make the plug-in impossible to import, as where it was never installed."""
-
-    def forbid():
-        for name in [name for name in sys.modules if name.partition(".")[0] == "genai_fill"]:
-            monkeypatch.delitem(sys.modules, name)
-        monkeypatch.setitem(sys.modules, "genai_fill", None)
-
-    return forbid
-
-
-def test_a_script_with_the_node_opens_and_renders_without_the_plugin(tmp_path, no_plugin):
+def test_a_script_with_the_node_opens_and_renders_without_the_plugin(tmp_path):
     with comp(tmp_path) as (session, _):
         session.save(tmp_path / "comp.nk")
-    no_plugin()
-    with boot(nuke_path=[], gui=False, home=tmp_path / "farm", purge=()) as session:
+    with boot(nuke_path=[], gui=False, home=tmp_path / "farm", unavailable=OURS) as session:
         session.open(tmp_path / "comp.nk")
         node = session.nuke.toNode("GenAIFill1")
         out = session.evaluate(node, 1002).rgba_top_down()
@@ -144,11 +131,10 @@ def test_a_script_with_the_node_opens_and_renders_without_the_plugin(tmp_path, n
         assert session.errors == []
 
 
-def test_without_the_plugin_the_buttons_say_so(tmp_path, no_plugin):
+def test_without_the_plugin_the_buttons_say_so(tmp_path):
     with comp(tmp_path) as (session, _):
         session.save(tmp_path / "comp.nk")
-    no_plugin()
-    with boot(nuke_path=[], gui=True, home=tmp_path / "other", purge=()) as session:
+    with boot(nuke_path=[], gui=True, home=tmp_path / "other", unavailable=OURS) as session:
         session.open(tmp_path / "comp.nk")
         session.press(session.nuke.toNode("GenAIFill1"), "generate")
         assert "not on NUKE_PATH" in session.messages[-1][1]
