@@ -21,6 +21,7 @@ from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
 from genai_fill_server.service.frame_ports import FramePorts, JobWatch
 from genai_fill_server.service.job_progress import JobProgress
 from genai_fill_server.service.ports import Engine, EngineFrame, EngineJob, FillCancelled
+from genai_fill_server.service.scratch_folder import scratch_folder
 from genai_fill_server.service.shot_view import ShotView
 
 _LOG = logging.getLogger(__name__)
@@ -109,8 +110,9 @@ class _FillRun:
             self._engine.prepare(self._progress)
         self._prepare_s = time.perf_counter() - began_s
         self._progress.begin_filling()
-        for made in self._made_frames():
-            self._take_in(made)
+        with scratch_folder([record.take for record in self._records]) as scratch:
+            for made in self._made_frames(scratch):
+                self._take_in(made)
         for record in self._records:
             if missing := self._open_frames(record):
                 raise GenerationFailed(
@@ -120,7 +122,7 @@ class _FillRun:
                     engine=self._engine.description.id,
                 )
 
-    def _made_frames(self) -> Iterator[EngineFrame]:
+    def _made_frames(self, scratch: str) -> Iterator[EngineFrame]:
         """Yield what the engine makes, its failures turned into the tree's."""
         job = EngineJob(
             seeds=tuple(record.take.seed for record in self._records),
@@ -128,6 +130,7 @@ class _FillRun:
             negative_prompt=self._checked.request.negative_prompt,
             options=self._checked.options,
             done=tuple(frozenset(record.frames_done) for record in self._records),
+            scratch_dir=scratch,
         )
         with _EngineFaults(self._engine, "before its first frame"):
             frames = iter(self._engine.fill(self._view, job, self._progress))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -277,6 +278,46 @@ def test_resuming_gives_the_same_bits_as_running_through(tmp_path):
     parts.run(FakeEngine(description), takes=parts.takes)
     for frame in whole.frames:
         np.testing.assert_array_equal(whole.take_frame(frame)[0], parts.take_frame(frame)[0])
+
+
+class Scribbler(FakeEngine):
+    """Leaves a note for its next life, and dies at ``dies_at`` as a killed process does."""
+
+    def __init__(self, dies_at=None, error=SystemExit):
+        super().__init__()
+        self.dies_at = dies_at
+        self.error = error
+        self.found = []
+
+    def fill(self, shot, job, watch):
+        folder = Path(job.scratch_dir)
+        self.found = sorted(path.name for path in folder.iterdir())
+        (folder / f"window{len(self.found)}").write_text("latents")
+        yield from super().fill(shot, job, watch)
+
+    def frame(self, shot, take_index, seed, frame, watch):
+        if frame == self.dies_at:
+            raise self.error
+        return super().frame(shot, take_index, seed, frame, watch)
+
+
+def test_what_an_engine_scribbles_is_there_when_it_resumes_and_gone_at_the_end(tmp_path):
+    shot = Shot(tmp_path)
+    with pytest.raises(SystemExit):
+        shot.run(Scribbler(dies_at=1002))
+    assert shot.leftovers() == [".genaifill_scratch"]
+    second = Scribbler()
+    shot.run(second, takes=shot.takes)
+    assert second.found == ["window0"]
+    assert shot.leftovers() == []
+
+
+@pytest.mark.parametrize("error", [FillCancelled, ValueError])
+def test_a_job_that_has_ended_leaves_no_scratch(tmp_path, error):
+    shot = Shot(tmp_path)
+    with pytest.raises((FillCancelled, GenerationFailed)):
+        shot.run(Scribbler(dies_at=1002, error=error))
+    assert shot.leftovers() == []
 
 
 def test_an_engine_out_of_memory_is_told_as_such(tmp_path):
