@@ -118,6 +118,4 @@ class OptionField(QWidget):
         self.changed.emit(self.option.name, checked)
 
     def _commit(self, value: object) -> None:
-        if self.option.type is OptionType.FLOAT and isinstance(value, int | float):
-            value = float(value)
         self.changed.emit(self.option.name, value)

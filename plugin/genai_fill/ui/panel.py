@@ -43,7 +43,7 @@ class FillPanel(QWidget):
         self._state: PanelState | None = None
         self._next: PanelState | None = None
         self._drawing = False
-        self._unsubscribe: Callable[[], None] | None = None
+        self._subscription = _Subscription()
         self.header = Header(self)
         self.error = ErrorArea(self)
         self.pages = QStackedWidget(self)
@@ -74,15 +74,12 @@ class FillPanel(QWidget):
         """Commit what was typed, stop listening and following. Showing it starts it again."""
         self._timer.stop()
         self.settings.stop()
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
+        self._subscription.end()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Listen and follow the selection while shown."""
         super().showEvent(event)
-        if self._unsubscribe is None:
-            self._unsubscribe = self._actions.subscribe(_listener_of(self))
+        self._subscription.begin(self._actions, _listener_of(self))
         self._receive(self._actions.state)
         self._timer.start()
 
@@ -153,6 +150,8 @@ class FillPanel(QWidget):
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(self._generate)
             shortcut.activatedAmbiguously.connect(self._generate)
+        # Of a function that does not know the panel: by then there is none.
+        self.destroyed.connect(_ending(self._subscription))
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.stop)
@@ -230,6 +229,29 @@ class FillPanel(QWidget):
         # What was typed is committed first: the host's undo then brings it back.
         self.settings.commit_pending()
         self._actions.restore_take_settings(version)
+
+
+class _Subscription:
+    """Listening to the actions, begun and ended as often as the panel shows and hides."""
+
+    def __init__(self) -> None:
+        self._end: Callable[[], None] | None = None
+
+    def begin(self, actions: PanelActions, listener: Callable[[PanelState], None]) -> None:
+        if self._end is None:
+            self._end = actions.subscribe(listener)
+
+    def end(self) -> None:
+        if self._end is not None:
+            end, self._end = self._end, None
+            end()
+
+
+def _ending(subscription: _Subscription) -> Callable[[], None]:
+    def end() -> None:
+        subscription.end()
+
+    return end
 
 
 def _listener_of(panel: FillPanel) -> Callable[[PanelState], None]:

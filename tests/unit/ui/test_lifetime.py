@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QStackedWidget
 from shiboken6 import isValid
 
-from genai_fill.ui.panel import FOLLOW_EVERY_MS, FillPanel
+from genai_fill.ui.panel import FOLLOW_EVERY_MS, FillPanel, _listener_of
 from genai_fill.ui.prompt_editor import COMMIT_AFTER_MS
 from tests.fakes.panel_actions import FakeActions, ready_state
 
@@ -118,6 +118,30 @@ def test_dropping_the_only_reference_without_closing_leaves_nothing_behind(app):
     assert gone() is None
 
 
+def test_a_panel_that_dies_while_shown_is_collected_and_no_longer_listens(app):
+    actions = FakeActions(ready_state())
+    panel = FillPanel(actions)
+    panel.show()
+    gone = weakref.ref(panel)
+    destroy(panel)
+    del panel
+    gc.collect()
+    assert actions.listeners == 0
+    assert gone() is None
+
+
+def test_listening_does_not_keep_a_panel_alive(app):
+    """Even where the layout that held it goes without a word."""
+    actions = FakeActions(ready_state())
+    panel = FillPanel(actions)
+    listener = _listener_of(panel)
+    gone = weakref.ref(panel)
+    del panel
+    gc.collect()
+    assert gone() is None
+    listener(actions.state)
+
+
 def test_a_state_for_a_destroyed_panel_is_dropped(app, actions):
     panel = FillPanel(actions)
     panel.show()
@@ -169,12 +193,12 @@ def test_a_state_told_on_another_thread_is_drawn_on_the_panel_s_own(panel, actio
 
 
 def test_states_that_come_from_inside_drawing_are_drawn_after_it(panel, actions):
-    depth = [0]
+    depth, deepest = [0], [0]
     show_takes = panel.takes.show_takes
 
     def nested(takes):
         depth[0] += 1
-        assert depth[0] == 1
+        deepest[0] = max(deepest[0], depth[0])
         if actions.state.backend != "starting":
             actions.tell(backend="starting")
         show_takes(takes)
@@ -182,6 +206,7 @@ def test_states_that_come_from_inside_drawing_are_drawn_after_it(panel, actions)
 
     panel.takes.show_takes = nested
     actions.frame_done(2, 48, None)
+    assert deepest == [1]
     assert panel.header.backend.text() == "starting"
     assert "frame 2" in panel.activity.words.text()
 

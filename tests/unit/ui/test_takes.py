@@ -213,10 +213,11 @@ BLACK = (0, 0, 0)
         b"\x89PNG\r\n\x1a\n" + b"\0" * 64,
         thumbnail(1)[:60],
         png(1, 1, lambda x, y: BLACK, claims=(20_000, 20_000)),
+        png(4100, 1, lambda x, y: BLACK),
         png(1, 1, lambda x, y: BLACK) + b"\0" * (9 * 1024 * 1024),
         b"<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'/>",
     ],
-    ids=["none", "text", "header only", "cut off", "20000 px square", "9 MiB", "svg"],
+    ids=["none", "text", "header only", "cut off", "20000 px square", "4100 px", "9 MiB", "svg"],
 )
 def test_what_is_not_a_sound_thumbnail_shows_a_placeholder(panel, actions, data):
     assert decode_thumbnail(data) is None
