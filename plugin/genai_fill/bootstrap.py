@@ -1,20 +1,15 @@
 """The composition root: what menu.py, the gizmo's buttons and Nuke's panes call.
 
-Importing this is cheap: no Qt, no network. The application is built when it is first needed
+Importing this is cheap, since every Nuke that starts does it: hence the imports inside the
+functions. The application is built when it is first needed
 and kept here, in one place, for as long as Nuke runs.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import platform
-import random
 import sys
-import uuid as uuids
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from genai_fill.app.panel_session import PanelSession
@@ -23,11 +18,8 @@ if TYPE_CHECKING:
     from genai_fill.nuke_host.host import NukeHost
     from genai_fill_contract.job import Job
 
-_log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class _Application:
+class _Application(NamedTuple):
     """The wired application of this Nuke session."""
 
     host: NukeHost
@@ -46,6 +38,11 @@ def _application() -> _Application:
 
 
 def _build() -> _Application:
+    import platform
+    import random
+    import uuid
+    from pathlib import Path
+
     import nuke
 
     from genai_fill.adapters.backend_process import LocalBackendProcess
@@ -72,7 +69,7 @@ def _build() -> _Application:
     clock, tasks, folders = SystemClock(), DaemonThreads(), DiskSpoolFolders()
     connection = BackendConnection(
         StateFolderFinder(settings, environment),
-        LocalBackendProcess(settings, environment, _root(), host_dir),
+        LocalBackendProcess(settings, environment, Path(__file__).resolve().parents[2], host_dir),
         settings,
         clock,
     )
@@ -85,7 +82,7 @@ def _build() -> _Application:
         settings,
         person_of(environment, platform.node()),
         randrange,
-        lambda: uuids.uuid4().hex,
+        lambda: uuid.uuid4().hex,
     )
     run = RunFill(host, submit, FollowJob(connection, clock), folders, settings, clock)
     session = PanelSession(
@@ -98,10 +95,6 @@ def _build() -> _Application:
         randrange,
     )
     return _Application(host, run, session)
-
-
-def _root() -> Path:
-    return Path(__file__).resolve().parents[2]
 
 
 def install_menu() -> None:
@@ -140,18 +133,19 @@ def generate(node: Any, *, wait: bool = False) -> Job | None:
     nobody would bring frames in afterwards. A waited-for fill returns its job, or None when
     it was cancelled, and raises what went wrong.
     """
+    import logging
+
     from genai_fill.app.watch import FillWatch
     from genai_fill.nuke_host.fill_nodes import uuid_of
 
+    log = logging.getLogger(__name__)
     application = _application()
     uuid = uuid_of(node)
     if application.host.interactive and not wait:
         application.session.focus(uuid)
         application.session.generate()
         return None
-    watch = FillWatch(
-        lambda stage: _log.info("%s", stage.phase), lambda line: _log.info("%s", line)
-    )
+    watch = FillWatch(lambda stage: log.info("%s", stage.phase), lambda line: log.info("%s", line))
     job = application.run.generate(uuid, watch)
     if job is not None and job.error is not None:
         raise job.error.to_error()
@@ -178,6 +172,8 @@ def on_create(node: Any) -> None:
 
 
 def _default_engine() -> str:
+    import logging
+
     from genai_fill.adapters.config_files import FileSettings
     from genai_fill_contract.errors import ConfigError
 
@@ -186,7 +182,7 @@ def _default_engine() -> str:
         return settings.load().engine.default
     except ConfigError as error:
         # A node must come into the script whatever the settings say; Generate tells.
-        _log.warning("%s", error)
+        logging.getLogger(__name__).warning("%s", error)
         return ""
 
 

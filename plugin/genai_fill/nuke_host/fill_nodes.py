@@ -13,7 +13,6 @@ from genai_fill.nuke_host.editing import at_root, without_undo
 from genai_fill_contract.errors import NodeGone, NukeFailed
 
 UUID_KNOB = "fill_uuid"
-GIZMO = "GenAIFill"
 
 
 def is_fill_node(node: Any) -> bool:

@@ -13,7 +13,6 @@ from genai_fill.nuke_host import graph, knobs, plates, status
 from genai_fill.nuke_host.colour import colour_settings
 from genai_fill.nuke_host.editing import undo_step, unnoticed, without_undo
 from genai_fill.nuke_host.fill_nodes import (
-    GIZMO,
     FillNodes,
     all_fill_nodes,
     inner,
@@ -22,6 +21,7 @@ from genai_fill.nuke_host.fill_nodes import (
 )
 from genai_fill.nuke_host.footage import footage_of
 from genai_fill.nuke_host.main_thread import MainThread
+from genai_fill.nuke_host.names import GIZMO
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import NukeFailed
 from genai_fill_contract.plate import FrameRange

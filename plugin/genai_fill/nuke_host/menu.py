@@ -8,7 +8,7 @@ from typing import Any
 import nuke
 import nukescripts.panels  # type: ignore[import-not-found] # there are stubs for nuke only
 
-from genai_fill.nuke_host.fill_nodes import GIZMO
+from genai_fill.nuke_host.names import GIZMO
 
 MENU = "GenAI Fill"
 ICON = "GenAIFill.png"
