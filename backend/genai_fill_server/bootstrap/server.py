@@ -28,7 +28,7 @@ from genai_fill_server.executors.local_workers import LocalWorkers
 from genai_fill_server.executors.side_process import SideProcess
 from genai_fill_server.http.app import Backend, build_app
 from genai_fill_server.http.event_stream import EventStreams
-from genai_fill_server.http.security import allowed_host_names
+from genai_fill_server.http.security import LOOPBACK_NAMES, allowed_host_names
 from genai_fill_server.http.serving import HttpServer, listen, url_of
 from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
@@ -94,6 +94,7 @@ class ServerProcess:
         self._state = state
         self._options = options
         self._server_id = secrets.token_hex(8)
+        self._is_loopback = settings.server.host in LOOPBACK_NAMES
         self._store = SqliteJobStore(state.jobs_path)
         start_child = child_starter(settings, environment, state.log_dir)
         self._side = SideProcess(lambda: start_child("side", devices_of(settings)[0]))
@@ -159,6 +160,10 @@ class ServerProcess:
     def _listening(self) -> None:
         self._state.write_endpoint(Endpoint(self._url, os.getpid(), self._server_id))
         _LOG.info("process %s listens at %s", os.getpid(), self._url)
+        if not self._is_loopback:
+            _LOG.warning(
+                "open to the network at %s, without TLS: the token is all that guards it", self._url
+            )
         self._options.announce(self._url)
         # After the first answer is possible: none of this may delay it.
         self._starting.start()

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from genai_fill_contract.errors import GenerationFailed
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.job import JobState
 from genai_fill_contract.take import Take
-from genai_fill_server.http.client import BackendClient
+
+if TYPE_CHECKING:
+    from genai_fill_server.http.client import BackendClient
 
 
 def demo(

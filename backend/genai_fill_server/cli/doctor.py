@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genai_fill_server.cli.exit_codes import EXIT_FAILED
-from genai_fill_server.cli.finding import Finding, Level
+from genai_fill_server.cli.finding import Check, Finding, Level, fail
 
 _MARKS = {Level.OK: ("ok  ", "green"), Level.WARN: ("warn", "yellow"), Level.FAIL: ("FAIL", "red")}
 
@@ -24,7 +24,7 @@ def doctor(
     resolved = load_settings(os.environ)
     findings: list[Finding] = []
     for check in all_checks(resolved, os.environ):
-        found = check()
+        found = _run(check)
         findings.extend(found)
         if not as_json:
             for finding in found:
@@ -34,6 +34,14 @@ def doctor(
         typer.echo(json.dumps(wire, ensure_ascii=False, indent=2))
     if any(finding.level is Level.FAIL for finding in findings):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _run(check: Check) -> list[Finding]:
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - a library that does not even import is a finding
+        what = f"{type(error).__name__}: {error}"
+        return fail(what, "Install 'genai-fill[server]' again; if it stays, report it.")
 
 
 def _show(finding: Finding) -> None:

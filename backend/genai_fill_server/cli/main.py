@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import typer
 
-from genai_fill_contract.errors import GenAIFillError
+from genai_fill_contract.errors import GenAIFillError, OutputNotWritable
 from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, serve
-from genai_fill_server.cli.exit_codes import EXIT_CANCELLED, exit_code_of, tell
+from genai_fill_server.cli.exit_codes import EXIT_CANCELLED, EXIT_FAILED, exit_code_of, tell
 
 
 def build_app() -> typer.Typer:
@@ -41,5 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GenAIFillError as error:
         tell(error)
         sys.exit(exit_code_of(error.code))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        tell(
+            OutputNotWritable(
+                f"{where}{error.strerror or error}.",
+                hint="Look at the permissions and the room on its disk.",
+            )
+        )
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_CANCELLED)

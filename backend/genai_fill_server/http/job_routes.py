@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -19,6 +20,7 @@ from genai_fill_server.service.job_ports import JobStore, ThumbnailMaker, Thumbn
 from genai_fill_server.service.submit_job import SubmitJob
 
 _MAX_LISTED = 1000
+_THUMBNAILS_AT_ONCE = 2
 _MAX_WIDTH_PX = 2048
 _MAX_FRAME = 2**31
 _MAX_EVENT_ID = 2**62
@@ -44,6 +46,8 @@ class JobRoutes:
         self._cancel = cancel
         self._thumbnails = thumbnails
         self._streams = streams
+        # A panel asks for many at once; they must not take every thread from the others.
+        self._at_once = CapacityLimiter(_THUMBNAILS_AT_ONCE)
 
     async def submit(self, request: Request) -> Response:
         """Queue a fill: 201 with the job, or 200 when its key has one already."""
@@ -89,7 +93,7 @@ class JobRoutes:
         else:
             frame = take.frames_done[0] if take.frames_done else take.frame_range.first
         wanted = _thumbnail_of(job, take, frame, width)
-        png = await run_in_threadpool(self._thumbnails.png, wanted)
+        png = await to_thread.run_sync(self._thumbnails.png, wanted, limiter=self._at_once)
         return Response(png, media_type="image/png", headers=_FOREVER)
 
 

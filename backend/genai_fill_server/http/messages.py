@@ -31,7 +31,23 @@ async def read_message(request: Request, cls: type[T]) -> T:
                 f"The {cls.__name__} is larger than {codec.MAX_MESSAGE_BYTES} bytes.",
                 hint="Pixels stay on disk; a request only names them.",
             )
-    return codec.loads(cls, bytes(body), unknown="reject")
+    message = codec.loads(cls, bytes(body), unknown="reject")
+    _require_text(message)
+    return message
+
+
+def _require_text(message: object) -> None:
+    """Raise `MalformedMessage` if a text of the message holds half a character.
+
+    JSON can spell one half of a surrogate pair; no file and no database takes it.
+    """
+    try:
+        codec.dumps(message).encode()
+    except UnicodeEncodeError:
+        raise MalformedMessage(
+            f"A text in the {type(message).__name__} holds half a character.",
+            hint="Type the prompt anew instead of pasting it.",
+        ) from None
 
 
 def whole_number(name: str, text: str, *, low: int, high: int) -> int:

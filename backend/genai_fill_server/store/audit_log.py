@@ -34,7 +34,8 @@ class JsonlAuditLog:
         try:
             lock = wait_for_lock(self._lock_path)
             try:
-                self._write(line.encode())
+                # Half a surrogate pair, which UTF-8 has no bytes for, becomes its JSON escape.
+                self._write(line.encode("utf-8", "backslashreplace"))
             finally:
                 lock.release()
         except OSError as error:

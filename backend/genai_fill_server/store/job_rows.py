@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 
 from genai_fill_contract import codec
-from genai_fill_contract.errors import ErrorReport, JobNotFound
+from genai_fill_contract.errors import ErrorReport, InputError, JobNotFound, MalformedMessage
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.job import Job, JobEvent, JobState, Progress
 from genai_fill_contract.plate import Window
 from genai_fill_contract.take import Take
 
+_LOG = logging.getLogger(__name__)
 _LAST_EVENT = "(SELECT max(id) FROM events WHERE events.job_id = jobs.id)"
 _AHEAD = (
     "(SELECT count(*) FROM jobs AS other WHERE other.state = 'queued' AND other.seq <= jobs.seq)"
@@ -40,6 +42,17 @@ def job_from(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
         error=codec.loads(ErrorReport, row["error"], unknown="ignore") if row["error"] else None,
         last_event_id=row["last_event_id"] or 0,
     )
+
+
+def readable_jobs(connection: sqlite3.Connection, found: Sequence[sqlite3.Row]) -> tuple[Job, ...]:
+    """Return the jobs of `SELECT_JOB` rows without those that this release cannot read."""
+    jobs: list[Job] = []
+    for row in found:
+        try:
+            jobs.append(job_from(connection, row))
+        except (InputError, MalformedMessage) as error:
+            _LOG.warning("job %s is from another release: %s", row["id"], error.message)
+    return tuple(jobs)
 
 
 def progress_from(row: sqlite3.Row) -> Progress:

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genai_fill_contract import codec
-from genai_fill_contract.errors import DiskFull, ErrorReport, Internal
+from genai_fill_contract.errors import (
+    DiskFull,
+    ErrorReport,
+    GenAIFillError,
+    InputError,
+    Internal,
+    MalformedMessage,
+)
 from genai_fill_contract.job import EventKind, FrameDone, Job, JobEvent, JobState, Progress
 from genai_fill_contract.plate import Window
 from genai_fill_server.domain.job_states import require_transition
@@ -67,7 +74,7 @@ class SqliteJobStore:
         """Return the newest jobs, newest first."""
         with self._reading() as db:
             found = db.execute(f"{rows.SELECT_JOB} ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
-            return tuple(rows.job_from(db, row) for row in found)
+            return rows.readable_jobs(db, found)
 
     def in_state(self, *states: JobState) -> tuple[Job, ...]:
         """Return every job in one of ``states``, oldest first."""
@@ -77,18 +84,38 @@ class SqliteJobStore:
                 f"{rows.SELECT_JOB} WHERE state IN ({marks}) ORDER BY seq",
                 tuple(state.value for state in states),
             ).fetchall()
-            return tuple(rows.job_from(db, row) for row in found)
+            return rows.readable_jobs(db, found)
 
     def claim_next(self) -> Job | None:
         """Move the oldest queued job to RUNNING and return it; None when none waits."""
         with self._lock:
-            row = self._connection.execute(
+            while job_id := self._next_queued():
+                try:
+                    return self.transition(job_id, JobState.RUNNING)
+                except (InputError, MalformedMessage) as error:
+                    self._give_up(job_id, error)
+        return None
+
+    def _next_queued(self) -> str | None:
+        with self._reading() as db:
+            row = db.execute(
                 "SELECT id FROM jobs WHERE state = ? ORDER BY seq LIMIT 1",
                 (JobState.QUEUED.value,),
             ).fetchone()
-            if row is None:
-                return None
-            return self.transition(row["id"], JobState.RUNNING)
+            return row["id"] if row else None
+
+    def _give_up(self, job_id: str, error: GenAIFillError) -> None:
+        """Fail a job that an earlier release queued and this one cannot read.
+
+        By hand, as it cannot be made a `Job`: one such row must not hold up the queue.
+        """
+        report = ErrorReport.of(error)
+        with self._writing(wake=job_id) as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, error = ?, finished_s = ? WHERE id = ?",
+                (JobState.FAILED.value, codec.dumps(report), self._clock(), job_id),
+            )
+            self._append(db, job_id, EventKind.STATE, error=report)
 
     def transition(
         self,

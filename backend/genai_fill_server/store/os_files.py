@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -14,6 +15,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+_HELD_BY_ANOTHER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
 PRIVATE_FILE_MODE = 0o600
 PRIVATE_DIR_MODE = 0o700
 
@@ -85,15 +87,19 @@ class FileLock:
 def try_lock(path: Path) -> FileLock | None:
     """Lock ``path`` (made when missing), or return None when another process holds it.
 
+    Raises `OSError` where locking itself does not work.
+
     The operating system drops the lock when the process dies, however it dies, so there is
-    no stale lock to clean up. Locks one byte far beyond the content, which stays readable.
+    no stale lock to clean up.
     """
     file = os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT), "r+", encoding="utf-8")
     try:
         _lock(file, wait=False)
-    except OSError:
+    except OSError as error:
         file.close()
-        return None
+        if error.errno in _HELD_BY_ANOTHER:
+            return None
+        raise
     return FileLock(file)
 
 
@@ -110,7 +116,7 @@ def wait_for_lock(path: Path) -> FileLock:
 
 def _lock(file: IO[str], *, wait: bool) -> None:
     if sys.platform == "win32":
-        file.seek(2**30)
+        file.seek(2**30)  # one byte far beyond any content
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
     else:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

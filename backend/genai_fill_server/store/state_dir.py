@@ -74,7 +74,13 @@ class StateDir:
 
     def lock(self) -> FileLock:
         """Take the folder for this process. Raises `BackendStartFailed` naming who has it."""
-        lock = try_lock(self.path / _LOCK_FILE)
+        try:
+            lock = try_lock(self.path / _LOCK_FILE)
+        except OSError as error:
+            raise ConfigError(
+                f"The state folder {self.path} cannot be locked: {error.strerror}.",
+                hint="Choose one on a local disk with backend.state_dir.",
+            ) from error
         if lock is None:
             other = self.read_endpoint()
             who = f": process {other.pid} at {other.url}" if other else ""

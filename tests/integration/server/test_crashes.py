@@ -166,9 +166,7 @@ def test_a_follower_survives_a_restart_of_the_backend(backend_in, request_for):
     assert ids == sorted(set(ids))
 
 
-def test_a_job_that_was_being_cancelled_when_the_backend_died_is_cancelled(
-    backend_in, request_for
-):
+def test_a_job_that_was_being_cancelled_when_the_backend_died_is_cancelled(backend_in, request_for):
     first = backend_in()
     client = first.client()
     job = client.submit(request_for(options={"deaf_s": 60.0}))

@@ -106,6 +106,13 @@ def test_an_unknown_field_is_refused_not_dropped(backend, request_for):
     assert "strength" in answer.json()["message"]
 
 
+def test_half_a_character_is_refused_before_it_reaches_a_file(backend, request_for):
+    wire = json.dumps({**codec.encode(request_for()), "prompt": "half \ud83d"})
+    answer = post(backend, wire)
+    assert (answer.status_code, code(answer)) == (400, "malformed_message")
+    assert "half a character" in answer.json()["message"]
+
+
 def test_a_body_beyond_the_limit_is_refused(backend):
     answer = post(backend, b" " * (codec.MAX_MESSAGE_BYTES + 1))
     assert (answer.status_code, code(answer)) == (400, "malformed_message")

@@ -164,9 +164,7 @@ def test_a_running_job_is_cancelled_within_a_step_and_the_worker_stays(backend, 
     assert pid in [event.message for event in finish(client, after)]
 
 
-def test_an_engine_that_raises_fails_its_job_with_words_and_the_queue_goes_on(
-    backend, request_for
-):
+def test_an_engine_that_raises_fails_its_job_with_words_and_the_queue_goes_on(backend, request_for):
     client = backend.client()
     bad = client.submit(request_for(options={"raise_at": 1003}))
     good = client.submit(request_for())
