@@ -12,7 +12,8 @@ from genai_fill_contract.plate import ColourSettings, FrameRange, InputRef, Matt
 OptionValue = bool | int | float | str
 
 MAX_TAKES = 16
-MAX_SEED = 2**32 - 1
+# Nuke keeps whole numbers in 32 bits with a sign.
+MAX_SEED = 2**31 - 1
 
 
 def _require(condition: bool, message: str, hint: str) -> None:
