@@ -217,7 +217,7 @@ class Loader:
         elif name == "set":
             self._set(command)
         elif name == "push":
-            self._push(command.words[1][1])
+            self._push(command.words[1][1] if len(command.words) == 2 else "")
         elif name == "clone" and len(command.words) == 3:
             self._clone(command)
         elif len(command.words) == 2 and command.words[1][0] == "brace":
@@ -268,12 +268,15 @@ class Loader:
         level = self._levels[-1]
         given = next((word[1] for knob, word in body if knob == "inputs"), "1")
         self._connect(core, given, level)
-        core.set_name(_name_of(core, body))
-        for knob, word in body:
-            if knob == "addUserKnob":
-                core.put_knob(user_knob(word[1]))
-            elif knob not in ("inputs", "name"):
-                load_knob(core, knob, word)
+        try:
+            core.set_name(_name_of(core, body))
+            for knob, word in body:
+                if knob == "addUserKnob":
+                    core.put_knob(user_knob(word[1]))
+                elif knob not in ("inputs", "name"):
+                    load_knob(core, knob, word)
+        except ValueError as error:
+            raise tcl.TclError(str(error)) from error
         level.stack.append(core)
         if len(self._levels) == 1:
             self.made.append(core)

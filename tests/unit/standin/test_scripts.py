@@ -237,6 +237,9 @@ def test_nonsense_is_refused_with_a_message_and_never_run(words, tmp_path_factor
         ('Dot {\n}\nNoOp {\n label "x\n}\n', 'line 4: missing "'),
         ("Group {\n name G\n}\nNoOp {\n}\n", "end_group is missing"),
         ("end_group\n", "line 1: end_group without a Group"),
+        ("push\n", "push takes 0 or a variable"),
+        ("NoOp {\n name {a b}\n}\n", "line 1: 'a b' is not a valid node name"),
+        ("NoOp {\n addUserKnob {7 x R a b}\n}\n", "line 1: could not convert"),
         ("push $N12\n", 'line 1: can\'t read "N12"'),
         ("NoOp {\n nonsense 1\n}\n", 'line 1: NoOp1: no such knob "nonsense"'),
         ("NoOp {\n inputs many\n}\n", "inputs must be a number"),
@@ -384,3 +387,13 @@ def test_syntax_met_in_gizmos_of_others(nuke, session, tmp_path):
     session.open(tmp_path / "a.nk")
     assert nuke.toNode("G.M")["value"].value() == [1.0, 1.0, 3.0, 2.0]
     assert session.save(tmp_path / "a.nk") == text
+
+
+def test_a_freshly_opened_script_is_not_modified_and_has_nothing_to_undo(nuke, session, tmp_path):
+    nuke.createNode("Fill")
+    session.save(tmp_path / "a.nk")
+    nuke.addOnScriptLoad(lambda: nuke.toNode("Fill1")["seed"].setValue(3))
+    session.open(tmp_path / "a.nk")
+    assert nuke.toNode("Fill1")["seed"].value() == 3
+    assert not nuke.modified()
+    assert not session.undo()
