@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -299,4 +298,4 @@ def test_a_server_tied_to_stdin_ends_with_it(no_backend):
     assert process.wait(10) == 0
     process.stdout.close()
     assert time.monotonic() - began < 10
-    assert not os.path.exists(no_backend.state_dir / "endpoint.json")
+    assert not (no_backend.state_dir / "endpoint.json").exists()

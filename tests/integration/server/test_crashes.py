@@ -44,7 +44,8 @@ def frames_done(client, job) -> int:
 
 def frame_times(job) -> dict[int, int]:
     take = job.takes[0]
-    return {f: os.stat(path_at(take.path_pattern, f)).st_mtime_ns for f in take.frames_done}
+    paths = {frame: Path(path_at(take.path_pattern, frame)) for frame in take.frames_done}
+    return {frame: path.stat().st_mtime_ns for frame, path in paths.items()}
 
 
 def test_a_job_whose_worker_is_killed_goes_on_at_its_first_missing_frame(backend_in, request_for):

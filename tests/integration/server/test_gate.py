@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 
 import httpx
 import pytest
@@ -166,7 +166,7 @@ def test_a_linked_folder_does_not_lead_out_of_the_roots(backend, request_for, sh
         {"plate": PlateRef(f"{link}/plate.%04d.exr", FrameRange(1, 9))},
     ):
         assert code(submitted(backend, request_for(**changes))) == "path_not_allowed"
-    assert not os.path.exists("/etc/takes")
+    assert not Path("/etc/takes").exists()
 
 
 def test_one_linked_frame_does_not_lead_out_of_the_roots(backend, request_for, shot, tmp_path):

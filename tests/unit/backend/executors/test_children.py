@@ -33,6 +33,16 @@ def command(tmp_path):
     return make
 
 
+def wait_for_the_end(child):
+    while child.receive(10) is None:
+        pass
+
+
+def send_forever(child):
+    for _ in range(10_000):
+        child.send(Describe(1))
+
+
 def test_a_child_that_cannot_be_started_is_gone(tmp_path):
     with pytest.raises(ChildGone, match="cannot be started"):
         ChildProcess(ChildCommand(["/nowhere/python"], {}, tmp_path / "log"), START)
@@ -49,8 +59,7 @@ def test_the_end_of_a_child_is_told_after_its_last_message_with_how_and_where_to
     child = ChildProcess(command(f"sys.stdin.readline(); print('{answer}'); sys.exit(9)"), START)
     assert child.receive(10).message == "last words"
     with pytest.raises(ChildGone, match=r"exit code 9 \(log: .*child.log\)"):
-        while child.receive(10) is None:
-            pass
+        wait_for_the_end(child)
     assert not child.is_alive
     child.end()
 
@@ -58,8 +67,7 @@ def test_the_end_of_a_child_is_told_after_its_last_message_with_how_and_where_to
 def test_a_child_that_breaks_the_protocol_is_ended(command):
     child = ChildProcess(command("print('oops', flush=True); time.sleep(60)"), START)
     with pytest.raises(ChildGone):
-        while child.receive(10) is None:
-            pass
+        wait_for_the_end(child)
     child.end()
 
 
@@ -80,8 +88,7 @@ def test_nothing_can_be_sent_to_a_child_that_is_gone(command):
     child = ChildProcess(command("sys.exit(0)"), START)
     child._process.wait(10)
     with pytest.raises(ChildGone):
-        for _ in range(10_000):
-            child.send(Describe(1))
+        send_forever(child)
     child.end()
 
 

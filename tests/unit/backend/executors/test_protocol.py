@@ -83,7 +83,7 @@ def test_a_child_cannot_speak_as_the_server():
 
 
 def test_children_are_off_line_whatever_the_users_environment_says():
-    told = {name: "0" for name in OFFLINE} | {"PATH": "/bin", "OMP_NUM_THREADS": "64"}
+    told = dict.fromkeys(OFFLINE, "0") | {"PATH": "/bin", "OMP_NUM_THREADS": "64"}
     environment = child_environment(told, threads=2)
     assert {environment[name] for name in OFFLINE} == {"1"}
     assert environment["PATH"] == "/bin"

@@ -225,7 +225,7 @@ def test_policy_shows_non_commercial_engines_and_says_why_they_are_blocked():
 def test_a_request_is_admitted_to_the_engine_it_names_or_told_why_not(tmp_path):
     engines = under_policy([PAINT, WORDY, NON_COMMERCIAL], allow_non_commercial=False)
     assert admit(request_in(tmp_path), engines) is PAINT
-    with pytest.raises(UnknownEngine, match="did you mean|paint") as caught:
+    with pytest.raises(UnknownEngine, match="paimt") as caught:
         admit(request_in(tmp_path, engine_id="paimt"), engines)
     assert "'paint'" in caught.value.hint
     with pytest.raises(ModelMissing, match="cannot run"):

@@ -100,7 +100,7 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path, entry):
     with pytest.raises(OutputNotWritable, match="audit"):
         JsonlAuditLog(tmp_path / "missing" / "audit.jsonl").append(entry)
     (tmp_path / "audit.jsonl").mkdir()
-    with pytest.raises(OutputNotWritable, match="nothing is generated|cannot be written"):
+    with pytest.raises(OutputNotWritable, match="cannot be written"):
         JsonlAuditLog(tmp_path / "audit.jsonl").append(entry)
 
 
