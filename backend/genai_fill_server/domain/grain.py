@@ -39,6 +39,9 @@ _CALM_BIAS = 0.79
 
 _MIN_BLOCKS = 8
 
+_TABLE_SIZE = 1024
+_TABLE_TOP = 8.0  # the last of LEVELS: above it, grain is as it is there
+
 MAX_BLOCKS = 4096
 """More blocks than these, evenly spread, tell nothing new."""
 
@@ -107,11 +110,6 @@ def synthesise_grain(
     """
     if wanted.is_empty:
         return np.zeros_like(image)
-    finite = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-    variance = np.square(wanted.sigma_at(finite))
-    if not present.is_empty:
-        variance -= np.square(present.sigma_at(finite))
-    sigma = np.sqrt(np.maximum(variance, 0))
     key = np.array([seed & 0xFFFFFFFFFFFFFFFF, frame & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
     generator = np.random.Generator(np.random.Philox(key=key))
     height, width, _ = image.shape
@@ -122,8 +120,29 @@ def synthesise_grain(
         plane = noise[channel]
         rows = plane[1:-1] + tap * (plane[:-2] + plane[2:])
         both = rows[:, 1:-1] + tap * (rows[:, :-2] + rows[:, 2:])
-        grain[..., channel] = both / np.float32(1 + 2 * tap * tap)
-    return np.asarray(grain * sigma, dtype=np.float32)
+        scale = _missing_sigma(wanted, present, channel) / np.float32(1 + 2 * tap * tap)
+        grain[..., channel] = both * scale[_table_index(image[..., channel])]
+    return grain
+
+
+def _table_index(values: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """Return where in a table each brightness lies; what is not a number counts as black."""
+    with np.errstate(invalid="ignore"):
+        place = np.sqrt(values * np.float32(1 / _TABLE_TOP)) * np.float32(_TABLE_SIZE - 1)
+    clean = np.nan_to_num(place, nan=0.0, posinf=_TABLE_SIZE, neginf=0.0)
+    return np.asarray(np.minimum(clean, np.float32(_TABLE_SIZE - 1)), dtype=np.intp)
+
+
+def _missing_sigma(
+    wanted: GrainProfile, present: GrainProfile, channel: int
+) -> npt.NDArray[np.float32]:
+    """Return the σ to add by brightness: the table that `_table_index` points into."""
+    brightness = np.square(np.linspace(0, 1, _TABLE_SIZE, dtype=np.float32)) * _TABLE_TOP
+    ramp = np.repeat(brightness[:, None, None], 3, axis=2).astype(np.float32)
+    variance = np.square(wanted.sigma_at(ramp))
+    if not present.is_empty:
+        variance -= np.square(present.sigma_at(ramp))
+    return np.sqrt(np.maximum(variance[:, 0, channel], 0))
 
 
 def _block_statistics(
