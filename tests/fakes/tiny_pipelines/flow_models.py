@@ -64,6 +64,7 @@ def _qwen3_config(vocab_size, layers=4) -> Qwen3Config:
         num_key_value_heads=2,
         head_dim=8,
         max_position_embeddings=1024,
+        tie_word_embeddings=True,  # as Qwen3-4B: a weight that no file holds
     )
 
 

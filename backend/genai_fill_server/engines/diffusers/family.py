@@ -83,6 +83,8 @@ class Family(ABC):
     window_frames: int = 1
     """Video: the frames of a window."""
     working_dtype: str = "bfloat16"
+    working_gb: float = 2.0
+    """Device memory that a call takes beside the weights, an estimate in GB."""
     unused_parts: frozenset[str] = frozenset()
     controlnet: Family | None = None
     """The family that loads the same folders with the ControlNet that a card names."""

@@ -129,14 +129,16 @@ def check_safe_part(folder: ModelFolder, path: Path) -> None:
     _check_weights(folder, path)
 
 
-def weight_variant(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> str | None:
+def weight_variant(
+    folder: ModelFolder, ignored: frozenset[str] = frozenset(), only: str = ""
+) -> str | None:
     """Return the variant ("fp16") that has to be asked for, None for plain file names.
 
     Some repositories hold ``….fp16.safetensors`` only; diffusers looks for plain names
-    unless told.
+    unless told. ``only`` looks at one part.
     """
     for name, (_, class_name) in folder.components.items():
-        if name in ignored or class_name.endswith(_WEIGHTLESS):
+        if name in ignored or class_name.endswith(_WEIGHTLESS) or only not in ("", name):
             continue
         names = [p.name for p in (folder.path / name).glob("*.safetensors")]
         if names and all(any(f".{v}" in n for v in _VARIANTS) for n in names):

@@ -33,6 +33,7 @@ def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: t
                 use_safetensors=True,
                 local_files_only=True,
                 variant=weight_variant(folder, family.unused_parts),
+                **_whole_text_encoders(folder, family, dtype),
                 **family.parts(folder, card, dtype),
             )
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -46,10 +47,54 @@ def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: t
             "source and copy it again.",
             path=str(folder.path),
         ) from error
+    _check_whole(folder, pipe)
     pipe.set_progress_bar_config(disable=True)
     keep_vae_in_float32(pipe.vae)
     family.adapt(pipe)
     return pipe
+
+
+def _whole_text_encoders(folder: ModelFolder, family: Family, dtype: torch.dtype) -> dict[str, Any]:
+    """Return the parts that transformers loads, made sure that no weight is missing.
+
+    transformers makes weights up where a file lacks them and only logs it: the prompt would
+    then mean nothing. Raises `ModelLoadFailed` naming the first.
+    """
+    transformers = importlib.import_module("transformers")
+    parts: dict[str, Any] = {}
+    for name, (library, class_name) in folder.components.items():
+        model_class: Any = getattr(transformers, class_name, None)
+        is_model = isinstance(model_class, type) and issubclass(model_class, torch.nn.Module)
+        if library != "transformers" or name in family.unused_parts or not is_model:
+            continue
+        parts[name], report = model_class.from_pretrained(
+            str(folder.path / name),
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            variant=weight_variant(folder, family.unused_parts, only=name),
+            output_loading_info=True,
+        )
+        _check_complete(folder, name, sorted(report["missing_keys"]))
+    return parts
+
+
+def _check_whole(folder: ModelFolder, pipe: Any) -> None:
+    """Raise if a part that diffusers loaded has weights that no file gave."""
+    for name, part in pipe.components.items():
+        if isinstance(part, torch.nn.Module):
+            missing = [key for key, weight in part.state_dict().items() if weight.is_meta]
+            _check_complete(folder, name, missing)
+
+
+def _check_complete(folder: ModelFolder, part: str, missing: list[str]) -> None:
+    if missing:
+        raise ModelLoadFailed(
+            f"The weights {folder.path / part} lack {len(missing)} of the model's tensors, "
+            f"the first being {missing[0]!r}.",
+            hint="The folder was copied in part, or is of another model. Copy it again, whole.",
+            path=str(folder.path / part),
+        )
 
 
 def keep_vae_in_float32(vae: Any) -> None:

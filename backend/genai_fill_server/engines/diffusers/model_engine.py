@@ -37,6 +37,7 @@ class Loaded:
     device: torch.device
     scheduler: Any
     prompts: PromptCache
+    placement: str = "resident"
 
 
 class ModelEngine:
@@ -82,7 +83,7 @@ class ModelEngine:
         give_memory_back(device)
 
     def _load(self, watch: Watch) -> Loaded:
-        from genai_fill_server.engines.diffusers import loading, prompts, runtime
+        from genai_fill_server.engines.diffusers import loading, memory, prompts, runtime
 
         model = self._model
         device = runtime.choose_device(self._device)
@@ -93,10 +94,17 @@ class ModelEngine:
         with runtime.translated_errors(
             f"loading {model.folder.name!r}", device, model.card.vram_gb
         ):
-            pipe.to(device)
+            need = memory.memory_need(pipe, model.card, model.family.working_gb)
+            placement = memory.place(pipe, device, need, f"loading {model.folder.name!r}")
+        if placement is not memory.Placement.RESIDENT:
+            watch.log(
+                f"{device} has {runtime.free_gb(device):.1f} GB free and the model wants "
+                f"{need.resident:.1f} GB: it runs by {placement.value}, which is slower."
+            )
         watch.note("device", str(device))
+        watch.note("placement", placement.value)
         watch.note("precision", str(dtype).removeprefix("torch."))
-        return Loaded(pipe, device, pipe.scheduler, prompts.PromptCache())
+        return Loaded(pipe, device, pipe.scheduler, prompts.PromptCache(), placement.value)
 
     def _ready(self, watch: Watch) -> Loaded:
         self.prepare(watch)

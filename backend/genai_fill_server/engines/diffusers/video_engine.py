@@ -185,6 +185,7 @@ class VideoEngine(ModelEngine):
             "frames": str(shot.frames),
             "crops": [str(shot.window(frame)) for frame in shot.frames],
             "device": str(work.loaded.device),
+            "placement": work.loaded.placement,
         }
 
 

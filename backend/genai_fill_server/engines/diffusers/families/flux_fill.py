@@ -12,6 +12,7 @@ from genai_fill_server.engines.diffusers.family import (
     Picture,
     TextEncoderLimit,
     guidance_option,
+    hole_content_option,
     noise_option,
     picture_arguments,
     steps_option,
@@ -43,6 +44,7 @@ class FluxFill(Family):
             steps_option(50),
             guidance_option(30.0, help_text, maximum=100.0),
             strength_option(1.0),
+            hole_content_option(),
             noise_option(),
         )
 

@@ -36,6 +36,7 @@ class WanVace(Family):
     largest = 1.0
     frame_multiple = 4
     window_frames = 81
+    working_gb = 5.0
     help = (
         "Fills whole shots with one video model: frames belong together. Long shots run in "
         "windows that overlap; their frames come out one for one, never resampled in time."

@@ -160,10 +160,8 @@ def _encode_no_control_to_zero(vae: Any) -> None:
             return output
         # The pipeline subtracts the shift: a mean of just that leaves zero.
         mean = output.latent_dist.mean
-        flat = [
-            mean.new_full(mean.shape, vae.config.shift_factor),
-            mean.new_full(mean.shape, -30.0),
-        ]
+        shift = float(vae.config.shift_factor)
+        flat = [mean.new_full(mean.shape, value) for value in (shift, -30.0)]
         parameters = importlib.import_module("torch").cat(flat, dim=1)
         return output_class(latent_dist=gaussian(parameters))
 

@@ -1,4 +1,7 @@
-"""Every family passes the suite that every engine must pass."""
+"""The suite that every engine must pass, for each way in which families differ.
+
+What holds for all of them is in ``test_families.py``.
+"""
 
 from __future__ import annotations
 
@@ -34,28 +37,12 @@ class TestFlux2Klein(DiffusersCompliance):
     model = "flux2-klein"
 
 
-class TestZImage(DiffusersCompliance):
-    model = "z-image"
-
-
 class TestZImageControlNet(DiffusersCompliance):
     model = "z-image-controlnet"
 
 
-class TestQwenImage(DiffusersCompliance):
-    model = "qwen-image"
-
-
 class TestQwenImageControlNet(DiffusersCompliance):
     model = "qwen-image-controlnet"
-
-
-class TestChroma(DiffusersCompliance):
-    model = "chroma"
-
-
-class TestFluxFill(DiffusersCompliance):
-    model = "flux-fill"
 
 
 class TestWanVace(DiffusersCompliance):

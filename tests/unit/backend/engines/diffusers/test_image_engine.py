@@ -371,6 +371,33 @@ def test_damaged_weights_do_not_load_and_the_folder_is_named(copied, damage):
     assert str(folder) in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        (SD, "text_encoder"),
+        (SD, "unet"),
+        (SD, "vae"),
+        ("flux2-klein", "text_encoder"),
+        ("wan-vace", "text_encoder"),
+        ("wan-vace", "transformer"),
+    ],
+)
+def test_a_weight_that_no_file_holds_is_never_made_up(copied, name, part):
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(name)
+    (file,) = (folder / part).glob("*.safetensors")
+    weights = load_file(file)
+    lost = sorted(weights)[len(weights) // 2]
+    del weights[lost]
+    save_file(weights, file, {"format": "pt"})
+
+    with pytest.raises(ModelLoadFailed, match="lack 1") as caught:
+        engine_of(folder).prepare(RecordingWatch())
+
+    assert lost.split(".")[-2] in caught.value.message
+
+
 def test_a_pickle_is_refused_before_anything_is_loaded(copied):
     folder = copied(SD)
     file = folder / "unet" / "diffusion_pytorch_model.safetensors"
