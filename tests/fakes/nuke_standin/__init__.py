@@ -18,6 +18,19 @@ It is strict: a name Nuke does not have is an AttributeError (node[...]: NameErr
 Nuke has and this package has not is a NotImplementedError, a call from another thread than
 the main one is OffMainThread, a group left open is ContextLeak, a deleted node ValueError.
 ``gui=False`` is ``nuke -t``: no menus, no menu.py, nobody serves executeInMainThread.
+Plug-in code and start files can import only what Nuke's own Python has.
+
+It computes Read, Write (EXR), Constant, CheckerBoard2, Keymix, Merge2, Copy, Switch,
+Dissolve, Expression, Grade, Multiply, Invert, Premult, Unpremult, hard Crop, Reformat without
+scaling, AddChannels, Remove, FrameHold, TimeOffset, Groups and the nodes that only pass on.
+It converts no colours (set ``raw``), knows one view, and caches nothing; any other node class
+can be loaded, connected and saved, and says NotImplementedError when its picture is asked for.
+Outside a picture's box everything is 0. Names come from tests/data/nuke_manifest.json.
+
+Where Nuke's behaviour could not be confirmed, the stand-in takes the strict side: rendering
+from a callback raises, an enumeration's ``value<TAB>label`` reads as the value
+(``session.world.tab_entries_whole = True`` for the other reading), and a cancelled render
+raises what ``cancel_next_execute(error=...)`` says.
 """
 
 from tests.fakes.nuke_standin.session import Session, boot

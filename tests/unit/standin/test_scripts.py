@@ -198,6 +198,7 @@ def test_any_text_survives_a_copy(text, tmp_path):
         assert session.tcl_violations == []
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=80))
 def test_quoting_is_undone_by_reading(text):
     assert tcl.split_list(tcl.quote(text)) == [text]
