@@ -61,7 +61,8 @@ def shape_matte(matte: Matte, shaping: MatteShaping) -> tuple[Matte, Matte]:
     blend = soften(grown, shaping.blend_px)
     if shaping.feather_px <= shaping.blend_px:
         return blend, blend
-    return soften(grown, shaping.feather_px), blend
+    # The wider edge is the larger one but for rounding; the promise is kept without it.
+    return np.maximum(soften(grown, shaping.feather_px), blend), blend
 
 
 def grow(matte: Matte, radius_px: float) -> Matte:
