@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 
 from genai_fill.app.cancel_fill import CancelFill
 from genai_fill.app.panel_view import NodeRecord
 from genai_fill.app.ports import Host, TaskRunner
 from genai_fill.app.run_fill import RunFill
 from genai_fill.app.watch import FillWatch, Stage
+from genai_fill.domain.status_text import error_text
 from genai_fill_contract.errors import (
     BackendError,
     ErrorReport,
     GenAIFillError,
     Internal,
     InvalidRequest,
+    NodeGone,
 )
 from genai_fill_contract.job import Job, JobState
 
@@ -90,7 +93,13 @@ class NodeFills:
 
     def _fail(self, uuid: str, report: ErrorReport) -> None:
         self._records[uuid].error = report
+        self._say(uuid, report.to_error())
         self._changed(uuid)
+
+    def _say(self, uuid: str, error: GenAIFillError) -> None:
+        """Say it on the node too: the panel may not be open."""
+        with suppress(GenAIFillError):
+            self._host.say(uuid, error_text(error), is_error=True)
 
     def _start(self, uuid: str, phase: str, work: Callable[[FillWatch], Job | None]) -> None:
         record = self._records[uuid]
@@ -124,9 +133,12 @@ class NodeFills:
         if record.watch is not watch:
             return
         record.watch = None
-        if error is not None:
+        if isinstance(error, NodeGone):
+            record.stage = None  # the node may come back by undo, and then nothing is wrong
+        elif error is not None:
             record.error = ErrorReport.of(error)
             record.stage = Stage("", state=JobState.FAILED)
+            self._say(uuid, error)
             if isinstance(error, BackendError):
                 record.given_up = self._kept_job(uuid)
         elif job is not None:

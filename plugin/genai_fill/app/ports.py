@@ -108,8 +108,8 @@ class Host(Protocol):
     def inputs(self, uuid: str) -> NodeInputs:
         """Return what is connected to the node."""
 
-    def edit(self, uuid: str, changes: Mapping[str, object]) -> None:
-        """Set fields of `FillForm` on the knobs, as one undo step."""
+    def edit(self, uuid: str, changes: Mapping[str, object], *, undoable: bool = True) -> None:
+        """Set fields of `FillForm` on the knobs, as one undo step or as none."""
 
     def remember(self, uuid: str, takes: TakeList) -> None:
         """Keep the list of takes on the node; no undo step."""

@@ -172,7 +172,7 @@ class SubmitFill:
             form.seed, locked=form.seed_locked, random_below=self._random_below
         )
         if seed != form.seed:
-            self._host.edit(uuid, {"seed": seed})
+            self._host.edit(uuid, {"seed": seed}, undoable=False)
         return seed
 
     def _request(

@@ -6,6 +6,7 @@ of the node. Pixels are never in it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -120,10 +121,12 @@ def encode_takes(takes: TakeList) -> str:
     return codec.dumps(takes) if takes.takes else ""
 
 
+@functools.lru_cache(maxsize=32)
 def decode_takes(text: str) -> TakeList:
     """Return the list in the text of a ``take_list`` knob; empty text is an empty list.
 
     Fields of a later release are ignored. Raises `MalformedMessage` when it is damaged.
+    A panel asks several times a second for the same text, hence the cache.
     """
     if not text.strip():
         return TakeList()

@@ -80,5 +80,8 @@ def _choose_engine(node: Any) -> None:
 def _choose_take(node: Any) -> None:
     takes = knobs.read_takes(node)
     number = knobs.chosen_number(node, takes)
-    with undo_step(f"Choose take {node['take'].value()}"):
-        graph.show_take(node, None if number is None else takes.get(number))
+    take = None if number is None else takes.get(number)
+    # The knob also changes when a take is shown from elsewhere; then nothing is left to do.
+    if not graph.shows(node, take):
+        with undo_step(f"Choose take {node['take'].value()}"):
+            graph.show_take(node, take)

@@ -28,7 +28,7 @@ def footage_of(source: Any, *, channel: str = "") -> Footage | None:
     if read is None or len(nuke.views()) != 1 or not _reads_plainly(read):
         return None
     pattern = str(read["file"].value() or "")
-    if not _is_plain_pattern(pattern) or (channel and channel not in read.channels()):
+    if not _is_plain_pattern(pattern) or not _has_channel(read, channel):
         return None
     first, last = int(read["first"].value()), int(read["last"].value())
     if last < first:
@@ -55,6 +55,13 @@ def _reads_plainly(read: Any) -> bool:
         return True
     space = first_word(str(read_value(read, "colorspace", "")))
     return bool(space) and space in {working_space(), SCENE_LINEAR}
+
+
+def _has_channel(read: Any, channel: str) -> bool:
+    """Whether the file has the channel; an alpha that Nuke makes up is not in the file."""
+    if not channel:
+        return True
+    return channel in read.channels() and not read_value(read, "auto_alpha", False)
 
 
 def _is_plain_pattern(pattern: str) -> bool:

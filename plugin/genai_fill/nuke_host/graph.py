@@ -22,6 +22,15 @@ def show_take(node: Any, take: KnownTake | None) -> None:
         node["take"].setValue(label)
 
 
+def shows(node: Any, take: KnownTake | None) -> bool:
+    """Whether the node shows this take (None: the plate) already."""
+    through = int(inner(node, "TakeSwitch")["which"].value())
+    if take is None:
+        return through == 0
+    file = inner(node, "TakeRead")["file"].value()
+    return through == 1 and file == tcl_escaped(take.take.path_pattern)
+
+
 def _point_read(read: Any, take: KnownTake, *, hold: bool) -> None:
     # Setting the file does not tell Nuke the range; reading it from disk would, but frames
     # are still to come. So everything is said outright.

@@ -93,9 +93,12 @@ class NukeHost:
                 footage_of(matte, channel=channel) if matte is not None else None,
             )
 
-    def edit(self, uuid: str, changes: Mapping[str, object]) -> None:
-        """Set fields of `FillForm` on the knobs, as one undo step."""
-        with self._nodes.using(uuid) as node, undo_step(f"Edit {node.name()}"):
+    def edit(self, uuid: str, changes: Mapping[str, object], *, undoable: bool = True) -> None:
+        """Set fields of `FillForm` on the knobs, as one undo step or as none."""
+        with (
+            self._nodes.using(uuid) as node,
+            undo_step(f"Edit {node.name()}") if undoable else without_undo(),
+        ):
             knobs.write_form(node, changes)
 
     def remember(self, uuid: str, takes: TakeList) -> None:
@@ -110,11 +113,12 @@ class NukeHost:
 
     def show_take(self, uuid: str, take: KnownTake | None, *, undoable: bool) -> None:
         """Show a take in the node's output, or the plate."""
-        with self._nodes.using(uuid) as node:
-            label = "the plate" if take is None else take.label
-            step = undo_step(f"Show {label} in {node.name()}") if undoable else without_undo()
-            with step:
-                graph.show_take(node, take)
+        label = "the plate" if take is None else take.label
+        with (
+            self._nodes.using(uuid) as node,
+            undo_step(f"Show {label} in {node.name()}") if undoable else without_undo(),
+        ):
+            graph.show_take(node, take)
 
     def reload_take(self, uuid: str) -> None:
         """Make Nuke look again at the frames of the take shown."""

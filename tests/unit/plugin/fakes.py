@@ -165,7 +165,7 @@ class FakeHost:
     def _set(self, uuid, **changes) -> None:
         self.states[uuid] = replace(self.node(uuid), **changes)
 
-    def edit(self, uuid, changes) -> None:
+    def edit(self, uuid, changes, *, undoable=True) -> None:
         self._set(uuid, form=replace(self.node(uuid).form, **changes))
 
     def remember(self, uuid, takes: TakeList) -> None:

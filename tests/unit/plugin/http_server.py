@@ -17,6 +17,7 @@ class Answers:
         self.routes = {}
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.url = ""
+        self.fallback = None
 
     def on(self, method, path, answer) -> None:
         self.routes[(method, path)] = answer
@@ -70,7 +71,9 @@ def serving():
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answers.requests.append((self.command, self.path, dict(self.headers), body))
             route = answers.routes.get((self.command, self.path))
-            if route is None:
+            if route is None and answers.fallback:
+                answers.fallback(self, body)
+            elif route is None:
                 send(self, 404, b"nothing here", Content_Type="text/plain")
             else:
                 try:

@@ -126,7 +126,7 @@ class Wired:
         from genai_fill.nuke_host.host import NukeHost
 
         fakes = importlib.import_module(FAKES)
-        self.backend = _writing_backend(fakes)
+        self.backend = writing_backend(fakes)
         clock = SystemClock()
         settings = fakes.FixedSettings(**environment)
         process = fakes.FakeProcess(self.backend, fakes.FakeClock())
@@ -157,7 +157,7 @@ class Wired:
         )
 
 
-def _writing_backend(fakes):
+def writing_backend(fakes):
     from genai_fill_contract.plate import path_at
 
     class WritingBackend(fakes.FakeBackend):
