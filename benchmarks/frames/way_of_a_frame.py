@@ -1,7 +1,7 @@
 # ruff: noqa: D102, D103, ARG002, N813 - one small program, told whole above
 """What a frame costs beside its engine, against the bare reading and writing of its pixels.
 
-    python benchmarks/frames/way_of_a_frame.py [--frames 8] [--domain display] [--match]
+    python benchmarks/frames/way_of_a_frame.py [--frames 8] [--domain display] [--matte A] [--match]
 
 Makes a grainy 4096 x 2160 half-float zip plate and a roto matte, runs a fill with an engine
 that gives its crop back at once, and prints seconds a frame in total and by step, the crop,
@@ -114,7 +114,7 @@ def write(path, pixels, names):
     assert output.close()
 
 
-def make_shot(folder, frames):
+def make_shot(folder, frames, matte_names):
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     base = 0.4 + 0.2 * np.sin(x / 200)[..., None] * np.cos(y / 150)[..., None]
@@ -126,16 +126,19 @@ def make_shot(folder, frames):
     for frame in frames:
         grain = rng.normal(0, 0.02, (HEIGHT, WIDTH, 4)).astype(np.float32)
         write(folder / f"plate.{frame}.exr", base + grain, ("R", "G", "B", "A"))
-        write(folder / f"matte.{frame}.exr", matte, ("R", "G", "B", "A"))
+        write(folder / f"matte.{frame}.exr", matte[..., -len(matte_names) :], matte_names)
 
 
-def floor_seconds(folder, frames, crop):
+def floor_seconds(folder, frames, crop, matte_names):
     """Bare reading of the plate's and matte's rows and writing of the crop, a frame."""
     spent = 0.0
     for frame in frames:
         began = time.perf_counter()
         planes = []
-        for name, first, last in (("plate", 0, 3), ("matte", 3, 4)):
+        for name, first, last in (
+            ("plate", 0, 3),
+            ("matte", len(matte_names) - 1, len(matte_names)),
+        ):
             image = oiio.ImageInput.open(str(folder / f"{name}.{frame}.exr"))
             rows = image.read_scanlines(0, 0, crop.y0, crop.y1, 0, first, last, oiio.FLOAT)
             planes.append(rows[:, crop.x0 : crop.x1].reshape(crop.height, crop.width, -1))
@@ -150,6 +153,7 @@ def main():
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--domain", choices=[d.value for d in ColourDomain], default="scene_linear")
+    parser.add_argument("--matte", choices=["RGBA", "A"], default="RGBA", help="its channels")
     parser.add_argument("--match", action="store_true", help="let us match seam and grain")
     options = parser.parse_args()
     oiio.attribute("threads", options.threads)
@@ -157,7 +161,7 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         frames = FrameRange(1001, 1000 + options.frames)
-        make_shot(folder, frames)
+        make_shot(folder, frames, tuple(options.matte))
         request = FillRequest(
             plate=PlateRef(f"{folder}/plate.%04d.exr", frames),
             matte=MatteRef(f"{folder}/matte.%04d.exr", frames),
@@ -181,7 +185,7 @@ def main():
         began = time.perf_counter()
         run_fill(request, Ready(ColourDomain(options.domain), options.match), takes, ports, watch)
         ours = (time.perf_counter() - began) / len(frames)
-        floor = floor_seconds(folder, frames, watch.crop)
+        floor = floor_seconds(folder, frames, watch.crop, tuple(options.matte))
     print(
         f"plate {WIDTH} x {HEIGHT}, crop {watch.crop.width} x {watch.crop.height}, "
         f"{options.frames} frames, {options.domain}, {options.threads} threads"
