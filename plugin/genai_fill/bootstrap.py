@@ -12,9 +12,16 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from genai_fill.adapters.config_files import FileSettings
+    from genai_fill.adapters.system import SystemClock, SystemFileBrowser
     from genai_fill.app.panel_session import PanelSession
     from genai_fill.app.panel_state import PanelActions
+    from genai_fill.app.ports import Person
     from genai_fill.app.run_fill import RunFill
+    from genai_fill.app.start_backend import BackendConnection
+    from genai_fill.domain.seeds import RandomBelow
     from genai_fill.nuke_host.host import NukeHost
     from genai_fill_contract.job import Job
 
@@ -46,54 +53,62 @@ def _build() -> _Application:
     import nuke
 
     from genai_fill.adapters.backend_process import LocalBackendProcess
-    from genai_fill.adapters.config_files import FileSettings
-    from genai_fill.adapters.spool_folders import DiskSpoolFolders
     from genai_fill.adapters.state_files import StateFolderFinder
-    from genai_fill.adapters.system import (
-        DaemonThreads,
-        SystemClock,
-        SystemFileBrowser,
-        person_of,
+    from genai_fill.adapters.system import SystemClock, SystemFileBrowser, person_of
+    from genai_fill.app.start_backend import BackendConnection
+    from genai_fill.nuke_host.host import NukeHost
+
+    environment, settings, clock, host = os.environ, _settings(), SystemClock(), NukeHost()
+    host_dir = os.path.dirname(str(nuke.env.get("ExecutablePath", "")))  # noqa: PTH120
+    root = Path(__file__).resolve().parents[2]
+    connection = BackendConnection(
+        StateFolderFinder(settings, environment),
+        LocalBackendProcess(settings, environment, root, host_dir),
+        settings,
+        clock,
     )
+    return _assemble(
+        host,
+        connection,
+        settings,
+        clock,
+        person_of(environment, platform.node()),
+        SystemFileBrowser(environment, host_dir),
+        random.SystemRandom().randrange,
+        lambda: uuid.uuid4().hex,
+    )
+
+
+def _settings() -> FileSettings:
+    from genai_fill.adapters.config_files import FileSettings
+
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    return FileSettings(os.environ, sys.platform, home)
+
+
+def _assemble(
+    host: NukeHost,
+    connection: BackendConnection,
+    settings: FileSettings,
+    clock: SystemClock,
+    person: Person,
+    browser: SystemFileBrowser,
+    random_below: RandomBelow,
+    new_key: Callable[[], str],
+) -> _Application:
+    from genai_fill.adapters.spool_folders import DiskSpoolFolders
+    from genai_fill.adapters.system import DaemonThreads
     from genai_fill.app.cancel_fill import CancelFill
     from genai_fill.app.follow_job import FollowJob
     from genai_fill.app.panel_session import PanelSession
     from genai_fill.app.run_fill import RunFill
-    from genai_fill.app.start_backend import BackendConnection
     from genai_fill.app.submit_fill import SubmitFill
-    from genai_fill.nuke_host.host import NukeHost
 
-    environment = os.environ
-    host_dir = os.path.dirname(str(nuke.env.get("ExecutablePath", "")))  # noqa: PTH120
-    settings = FileSettings(environment, sys.platform, os.path.expanduser("~"))  # noqa: PTH111
-    clock, tasks, folders = SystemClock(), DaemonThreads(), DiskSpoolFolders()
-    connection = BackendConnection(
-        StateFolderFinder(settings, environment),
-        LocalBackendProcess(settings, environment, Path(__file__).resolve().parents[2], host_dir),
-        settings,
-        clock,
-    )
-    host = NukeHost()
-    randrange = random.SystemRandom().randrange
-    submit = SubmitFill(
-        host,
-        connection,
-        folders,
-        settings,
-        person_of(environment, platform.node()),
-        randrange,
-        lambda: uuid.uuid4().hex,
-    )
+    folders = DiskSpoolFolders()
+    submit = SubmitFill(host, connection, folders, settings, person, random_below, new_key)
     run = RunFill(host, submit, FollowJob(connection, clock), folders, settings, clock)
-    session = PanelSession(
-        host,
-        connection,
-        run,
-        CancelFill(connection),
-        SystemFileBrowser(environment, host_dir),
-        tasks,
-        randrange,
-    )
+    cancel = CancelFill(connection)
+    session = PanelSession(host, connection, run, cancel, browser, DaemonThreads(), random_below)
     return _Application(host, run, session)
 
 
@@ -174,12 +189,10 @@ def on_create(node: Any) -> None:
 def _default_engine() -> str:
     import logging
 
-    from genai_fill.adapters.config_files import FileSettings
     from genai_fill_contract.errors import ConfigError
 
-    settings = FileSettings(os.environ, sys.platform, os.path.expanduser("~"))  # noqa: PTH111
     try:
-        return settings.load().engine.default
+        return _settings().load().engine.default
     except ConfigError as error:
         # A node must come into the script whatever the settings say; Generate tells.
         logging.getLogger(__name__).warning("%s", error)

@@ -26,7 +26,7 @@ from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import ErrorReport, GenAIFillError, NodeGone, WrongToken
 from genai_fill_contract.fill import OptionValue
 from genai_fill_contract.hello import EngineList
-from genai_fill_contract.job import Job
+from genai_fill_contract.job import Job, JobState
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class PanelSession:
     def subscribe(self, listener: Callable[[PanelState], None]) -> Callable[[], None]:
         """Call ``listener`` with every new state; returns what ends that."""
         self._listeners.append(listener)
+        self._ask_quietly()
 
         def end() -> None:
             if listener in self._listeners:
@@ -182,7 +183,7 @@ class PanelSession:
         self._asking = True
         self._fills.try_again()
         self._pictures.ask_again()
-        self._tasks.start("engines", self._ask_engines)
+        self._tasks.start("engines", lambda: self._ask_engines(start=True))
 
     def dismiss_error(self) -> None:
         """Clear the error shown."""
@@ -244,7 +245,16 @@ class PanelSession:
             error=self._error,
         )
 
+    def _ask_quietly(self) -> None:
+        """Ask which engines there are if a backend runs anyway; nothing is said if not."""
+        if not self._asking and self._backend != CONNECTED:
+            self._asking = True
+            self._tasks.start("engines", lambda: self._ask_engines(start=False))
+
     def _node_changed(self, uuid: str) -> None:
+        stage = self._fills.record(uuid).stage
+        if stage is not None and stage.state is JobState.RUNNING:
+            self._ask_quietly()  # a backend that runs a job is there to be asked
         if uuid == self._current:
             self.refresh()
 
@@ -252,18 +262,18 @@ class PanelSession:
         _log.info("Fill of node %s ended: %s", uuid, job.state.value if job else "no job")
         if job is not None:
             self._pictures.forget_job(job.id)
-            self._backend = CONNECTED
+            self._ask_quietly()
 
-    def _ask_engines(self) -> None:
+    def _ask_engines(self, *, start: bool) -> None:
         try:
             reached = self._connection.connect(
-                start=True,
+                start=start,
                 on_start=lambda: self._host.post_to_main(lambda: self._set_backend(STARTING)),
             )
             engines = reached.backend.engines()
         except GenAIFillError as failure:
             error = failure  # the name of a handled exception ends with its block
-            self._host.post_to_main(lambda: self._no_engines(error))
+            self._host.post_to_main(lambda: self._no_engines(error, quiet=not start))
         else:
             self._host.post_to_main(lambda: self._have_engines(engines))
 
@@ -281,8 +291,9 @@ class PanelSession:
                 self._fills.resume(self._current)
         self.refresh()
 
-    def _no_engines(self, error: GenAIFillError) -> None:
+    def _no_engines(self, error: GenAIFillError, *, quiet: bool) -> None:
         self._asking = False
         self._backend = REFUSED if isinstance(error, WrongToken) else NOT_RUNNING
-        self._show_error(ErrorReport.of(error))
+        if not quiet:
+            self._show_error(ErrorReport.of(error))
         self.refresh()

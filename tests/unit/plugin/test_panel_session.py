@@ -28,6 +28,7 @@ def test_the_selected_nodes_settings_are_shown(rig):
 
 
 def test_listeners_hear_of_changes_and_of_nothing_else(rig):
+    rig.session.refresh_engines()
     heard = []
     end = rig.session.subscribe(heard.append)
     rig.session.edit(prompt="a wall")
@@ -93,7 +94,34 @@ def test_a_backend_being_started_is_said():
     words = []
     rig.session.subscribe(lambda state: words.append(state.backend))
     rig.session.refresh_engines()
-    assert words == ["starting", "connected"]
+    assert words == ["not running", "starting", "connected"]
+
+
+def test_a_panel_that_opens_finds_the_engines_of_a_backend_that_runs():
+    rig = Rig()
+    rig.host.add()
+    rig.session.follow_selection()
+    rig.session.subscribe(lambda state: None)
+    assert rig.session.state.backend == "connected"
+    assert rig.session.state.engine.id == "cleanplate"
+
+
+def test_a_panel_that_opens_starts_no_backend_and_complains_of_none():
+    rig = Rig()
+    rig.backend.up = False
+    rig.session.subscribe(lambda state: None)
+    assert rig.process.starts == 0
+    assert rig.session.state.backend == "not running"
+    assert rig.session.state.error is None
+
+
+def test_a_fill_that_started_the_backend_makes_the_engines_known():
+    rig = Rig()
+    rig.host.add()
+    rig.session.follow_selection()
+    rig.backend.up = False
+    rig.session.generate()
+    assert rig.session.state.engine.id == "cleanplate"
 
 
 def test_a_backend_that_is_not_there_is_said_with_a_hint():
