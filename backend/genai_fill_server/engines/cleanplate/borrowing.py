@@ -48,7 +48,6 @@ Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
 
 _SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
-_NEAR_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -213,26 +212,14 @@ class Borrower:
         shown = [coverage(target.region, hole, candidate) for candidate in candidates]
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
-        planes = self._planes_near(target)
         ways = [
-            Way(candidates[i].proxy, matrix, plane, alone=len(planes) == 1)
+            Way(candidates[i].proxy, matrix, plane, alone=len(candidates[i].matrices) == 1)
             for i in chosen
             for plane, matrix in enumerate(candidates[i].matrices)
-            if plane in planes and matrix is not None
+            if matrix is not None
         ]
         jobs = [lambda way=way: align(target, way, self._options) for way in ways]  # type: ignore[misc]
         return [found for found in self.parallel(jobs) if found is not None]
-
-    def _planes_near(self, target: Target) -> set[int]:
-        """Return the planes of the target that have points in its region."""
-        step = self._any_step(target.proxy)
-        if step is None:
-            return {0}
-        x, y = step.start.points[:, 0], step.start.points[:, 1]
-        region = target.region
-        inside = (x >= region.x0) & (x < region.x1) & (y >= region.y0) & (y < region.y1)
-        counts = np.bincount(step.start.planes[inside], minlength=len(step.matrices))
-        return {0} | {plane for plane, count in enumerate(counts) if count >= _NEAR_POINTS}
 
     def _gather(
         self,

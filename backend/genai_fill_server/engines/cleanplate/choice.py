@@ -28,6 +28,7 @@ _NEIGHBOUR_COST = 0.03
 _COVERAGE_STEP = 4
 _WANTED_PER_PIXEL = 3
 _ALONE_STOPS = np.float32(0.1)
+_TEXTURE_WORTH = np.float32(0.5)
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,22 @@ def _disagreement(aligned: Sequence[Alignment]) -> list[Floats]:
 
     Sources are compared within one plane: on the right one all frames show the same thing
     behind the hole, on a wrong one each shows something else. That is plane-sweep stereo
-    (R. Collins, CVPR 1996) where the target itself cannot be seen.
+    (R. Collins, CVPR 1996) where the target itself cannot be seen. Agreement on nothing, such
+    as sky, proves nothing, so agreement counts by how much there is to agree on.
     """
     away: list[Floats] = [np.zeros(0, np.float32)] * len(aligned)
+    several = len({a.plane for a in aligned}) > 1
     for plane in sorted({a.plane for a in aligned}):
         own = [i for i, a in enumerate(aligned) if a.plane == plane]
-        for index, odd in zip(own, _apart([aligned[i] for i in own]), strict=True):
+        for index, odd in zip(own, _apart([aligned[i] for i in own], several), strict=True):
             away[index] = odd
     return away
 
 
-def _apart(aligned: Sequence[Alignment]) -> list[Floats]:
+def _apart(aligned: Sequence[Alignment], several: bool) -> list[Floats]:
     """Return the distance (stops) of each source to the median of all, smoothed.
+
+    With ``several`` planes to choose from, less what texture there is.
 
     With two sources neither is the odd one; both get half of their difference. A source
     alone at a pixel gets what a middling disagreement would be: it is not known to be right.
@@ -138,7 +143,8 @@ def _apart(aligned: Sequence[Alignment]) -> list[Floats]:
     top = len(aligned) - 1
     low = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 2)[None], axis=0)[0]
     high = np.take_along_axis(ordered, (count // 2).clip(max=top)[None], axis=0)[0]
-    middle = 0.5 * (low + high)
+    middle = (0.5 * (low + high)).astype(np.float32)
+    texture = _texture(np.nan_to_num(middle), count > 1) if several else np.float32(0.0)
     away: list[Floats] = []
     for plane, mask in zip(stack, known, strict=True):
         shared = mask & (count > 1)
@@ -146,8 +152,18 @@ def _apart(aligned: Sequence[Alignment]) -> list[Floats]:
         mass = _blurred(shared.astype(np.float32), 3)
         smooth = _blurred(difference, 3) / np.maximum(mass, np.float32(1e-3))
         smooth = np.where(mass > 0.05, smooth / np.float32(LEVELS_PER_STOP), _ALONE_STOPS)
+        smooth -= np.where(mass > 0.05, texture, np.float32(0.0))
         away.append(smooth.astype(np.float32))
     return away
+
+
+def _texture(levels: Floats, known: Mask) -> Floats:
+    """Return the local standard deviation of ``levels`` in stops, at most one, weighted."""
+    mass = np.maximum(_blurred(known.astype(np.float32), 3), np.float32(1e-3))
+    mean = _blurred(np.where(known, levels, 0.0).astype(np.float32), 3) / mass
+    square = _blurred(np.where(known, levels**2, 0.0).astype(np.float32), 3) / mass
+    spread = np.sqrt(np.maximum(square - mean**2, 0.0)) / np.float32(LEVELS_PER_STOP)
+    return np.asarray(_TEXTURE_WORTH * np.minimum(spread, 1.0), np.float32)
 
 
 def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:

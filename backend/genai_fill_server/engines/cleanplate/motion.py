@@ -25,15 +25,17 @@ from genai_fill_server.engines.cleanplate.proxies import Proxy
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float32]
 
-_MAX_POINTS = 500
+_MAX_POINTS = 700
+_CELLS = 8
 _TRACK_WINDOW_PX = (21, 21)
 _ROUND_TRIP_PX = 0.5
 _INLIER_PX = 0.6
 _CUT_STOPS = 0.9
 _PLANES = 3
 _OTHER_PLANE_PX = 1.2
-_OTHER_PLANE_POINTS = 14
+_OTHER_PLANE_POINTS = 12
 _LINK_PX = 40.0
+_GROWN_PX = 0.8
 
 
 @dataclass(frozen=True)
@@ -143,14 +145,27 @@ def is_sane(matrix: Matrix | None, width: int, height: int) -> bool:
 
 
 def corners_of(levels: Bytes, mask: Bytes, limit: int) -> Points:
-    """Return well trackable points of an image where ``mask`` is not 0, shape (n, 2)."""
-    if min(levels.shape) < 8:
-        return np.zeros((0, 2), np.float32)
-    spacing = max(3.0, np.sqrt(levels.size / (2.0 * limit)))
-    found = cv2.goodFeaturesToTrack(levels, limit, 0.003, min(spacing, 12.0), mask=mask)
-    if found is None:
-        return np.zeros((0, 2), np.float32)
-    return np.asarray(found.reshape(-1, 2), np.float32)
+    """Return well trackable points of an image where ``mask`` is not 0, shape (n, 2).
+
+    Points are sought cell by cell, so that a busy part does not outbid a quiet one that may
+    be another plane.
+    """
+    height, width = levels.shape
+    found = [np.zeros((0, 2), np.float32)]
+    cells = _CELLS if min(height, width) >= 16 * _CELLS else 1
+    share = max(4, 3 * limit // (2 * cells**2))
+    spacing = max(3.0, min(12.0, np.sqrt(levels.size / (2.0 * limit))))
+    for row in range(cells):
+        for column in range(cells):
+            y0, y1 = height * row // cells, height * (row + 1) // cells
+            x0, x1 = width * column // cells, width * (column + 1) // cells
+            part, free = levels[y0:y1, x0:x1], mask[y0:y1, x0:x1]
+            if min(part.shape) < 8 or not free.any():
+                continue
+            corners = cv2.goodFeaturesToTrack(part, share, 0.005, spacing, mask=free)
+            if corners is not None:
+                found.append(corners.reshape(-1, 2) + np.array([x0, y0], np.float32))
+    return np.concatenate(found).astype(np.float32)
 
 
 def track(first: Bytes, second: Bytes, points: Points, levels: int) -> tuple[Points, Points]:
@@ -251,25 +266,67 @@ def planes_of(
     dominant = fit(first, second, motion, shape)
     if dominant is None:
         return (identity(),), labels
-    matrices = [dominant]
     left = np.flatnonzero(_miss(dominant, first, second) > _OTHER_PLANE_PX)
-    while (
-        motion is Motion.DENSE
-        and len(matrices) < _PLANES
-        and len(left) >= max(_OTHER_PLANE_POINTS, len(first) // 25)
-    ):
-        found, inliers = cv2.findHomography(
-            first[left], second[left], cv2.USAC_MAGSAC, _INLIER_PX, maxIters=2000, confidence=0.999
-        )
-        if found is None or inliers is None or not is_sane(found, shape[1], shape[0]):
+    enough = max(_OTHER_PLANE_POINTS, len(first) // 40)
+    if motion is not Motion.DENSE or len(left) < enough:
+        return (dominant,), labels
+    return _layers(first, second, dominant, shape)
+
+
+def _layers(
+    first: Points, second: Points, dominant: Matrix, shape: tuple[int, int]
+) -> tuple[tuple[Matrix, ...], npt.NDArray[np.int64]]:
+    """Fit planes one after the other, each to what those before leave unexplained."""
+    labels = np.zeros(len(first), np.int64)
+    matrices: list[Matrix] = []
+    left = np.arange(len(first))
+    while len(matrices) < _PLANES and len(left) >= _OTHER_PLANE_POINTS:
+        found = _grown_plane(first[left], second[left], shape)
+        if found is None:
             break
-        own = left[inliers.ravel() > 0]
-        if len(own) < _OTHER_PLANE_POINTS:
-            break
-        labels[own] = len(matrices)
-        matrices.append(np.asarray(found, np.float64))
-        left = left[_miss(matrices[-1], first[left], second[left]) > _OTHER_PLANE_PX]
-    return tuple(matrices), labels
+        labels[left[_miss(found, first[left], second[left]) < _OTHER_PLANE_PX]] = len(matrices)
+        matrices.append(found)
+        left = left[_miss(found, first[left], second[left]) > _OTHER_PLANE_PX]
+    return (tuple(matrices), labels) if matrices else ((dominant,), labels)
+
+
+def _grown_plane(first: Points, second: Points, shape: tuple[int, int]) -> Matrix | None:
+    """Return the plane that most points agree on, grown from neighbouring points.
+
+    Points of two depths in two bands fit one homography perfectly well, and random samples
+    find that mixture first. Neighbours in the picture seldom are of two depths.
+    """
+    best: Matrix | None = None
+    most = _OTHER_PLANE_POINTS - 1
+    for seed in range(0, len(first), max(1, len(first) // 24)):
+        near = np.argsort(((first - first[seed]) ** 2).sum(axis=1), kind="stable")[:9]
+        matrix = _least_squares(first[near], second[near])
+        for _ in range(3):
+            own = _miss(matrix, first, second) < _GROWN_PX
+            count = int(own.sum())
+            if count <= max(most, 8):
+                break
+            if is_sane(matrix, shape[1], shape[0]):
+                best, most = matrix, count
+            matrix = _least_squares(first[own], second[own])
+            spread = np.ptp(first[own], axis=0) / np.array([shape[1], shape[0]])
+            if count >= 24 and float(spread.min()) > 0.4:
+                full, _ = cv2.findHomography(first[own], second[own], 0)
+                matrix = matrix if full is None else np.asarray(full, np.float64)
+    return best
+
+
+def _least_squares(first: Points, second: Points) -> Matrix:
+    """Return the affine matrix that fits points best, pulled a little to pure shift."""
+    centre = first.mean(axis=0)
+    rows = np.c_[first - centre, np.ones(len(first))].astype(np.float64)
+    shift = (second - first).astype(np.float64)
+    weight = np.diag([4.0, 4.0, 0.0])
+    solved = np.linalg.solve(rows.T @ rows + weight + 1e-9 * np.eye(3), rows.T @ shift)
+    matrix = identity()
+    matrix[:2, :2] += solved[:2].T
+    matrix[:2, 2] = solved[2] - solved[:2].T @ centre
+    return matrix
 
 
 def _miss(matrix: Matrix, first: Points, second: Points) -> npt.NDArray[np.float32]:
