@@ -66,6 +66,7 @@ class Lane:
         self._worker: ChildProcess | None = None
         self._job_id = ""
         self._cancel_asked = False
+        self._heard_of_job = False
         self._thread = threading.Thread(target=self._run, name=f"lane-{device}", daemon=True)
 
     def start(self) -> None:
@@ -140,10 +141,16 @@ class Lane:
         # Cancelled between the claim and the line above: nobody has told this lane.
         if self._store.get(job.id).state is JobState.CANCELLING:
             self._cancel_asked = True
+        was_warm = self._worker is not None
+        self._heard_of_job = False
         try:
             self._follow(job)
         except ChildGone as gone:
             self._end_worker()
+            if was_warm and not self._heard_of_job:
+                _LOG.warning("the warm worker was gone before the job began: %s", gone)
+                self._run_job(job)
+                return
             self._worker_died(job.id, str(gone))
         self._job_id = ""
 
@@ -167,6 +174,7 @@ class Lane:
                 deadline = time.monotonic() + self._times.cancel_grace_s
                 worker.send(Cancel(job.id))
             message = worker.receive(self._times.poll_s)
+            self._heard_of_job = self._heard_of_job or message is not None
             if isinstance(message, Finished) and message.job_id == job.id:
                 self._finished(job.id, message)
                 return
