@@ -22,6 +22,7 @@ Options = Mapping[str, OptionValue]
 HOLE_CONTENT = "hole_content"
 SURROUNDINGS = "surroundings"
 PLATE = "plate"
+DETAIL = "detail"
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,22 @@ def strength_option(default: float) -> EngineOption:
         minimum=0.02,
         maximum=1.0,
         step=0.01,
+    )
+
+
+def detail_option() -> EngineOption:
+    """Return the option for going over large fills at full size."""
+    return EngineOption(
+        DETAIL,
+        "Detail",
+        OptionType.FLOAT,
+        0.3,
+        "Crops larger than the model works at are filled at its size, enlarged, and gone over "
+        "at full size in tiles with this strength. 0 leaves them as they are, soft and quick; "
+        "high values may repeat the prompt in every tile.",
+        minimum=0.0,
+        maximum=0.7,
+        step=0.05,
     )
 
 

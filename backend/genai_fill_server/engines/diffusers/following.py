@@ -8,24 +8,23 @@ from typing import Any
 
 from torch import nn
 
+from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.service.ports import Watch
 
 PHASE = "generating"
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 
 
-def step_callback(watch: Watch, done_units: int, total_units: int) -> StepCallback:
+def step_callback(watch: Watch, span: Span) -> StepCallback:
     """Return a ``callback_on_step_end`` that tells the progress and lets cancel through.
 
-    A unit is one call of the pipeline: a frame of a take, or a window. Raising stops the
-    pipeline at once and leaves it usable, while its own ``interrupt`` flag would still
-    decode the picture.
+    ``span`` is this call's share of the job. Raising stops the pipeline at once and leaves
+    it usable, while its own ``interrupt`` flag would still decode the picture.
     """
 
     def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         del timestep, tensors
-        share = min(1.0, (step + 1) / max(1, pipe.num_timesteps))
-        watch.progress(PHASE, done_units + share, total_units)
+        watch.progress(PHASE, span.at((step + 1) / max(1, pipe.num_timesteps)), span.total)
         return {}
 
     return on_step_end

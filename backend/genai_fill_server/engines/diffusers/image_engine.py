@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
 from genai_fill_server.engines.diffusers.family import (
+    DETAIL,
     HOLE_CONTENT,
+    PLATE,
     SURROUNDINGS,
     Options,
-    Picture,
     call_seed,
+    mixed_seed,
 )
 from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
 from genai_fill_server.engines.diffusers.picture import (
@@ -24,18 +26,30 @@ from genai_fill_server.engines.diffusers.picture import (
     hole_to_model,
     image_from_model,
     image_to_model,
+    is_hole,
 )
-from genai_fill_server.service.ports import EngineFrame, EngineJob, FloatImage, Shot, Watch
+from genai_fill_server.engines.diffusers.refining import Tile, plan_tiles, refine
+from genai_fill_server.engines.diffusers.spans import Span
+from genai_fill_server.service.ports import (
+    EngineFrame,
+    EngineJob,
+    FloatImage,
+    FloatMatte,
+    Shot,
+    Watch,
+)
+
+_SCALE_WORTH_REFINING = 0.9
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """One call of the pipeline: which of how many, its frame and its noise."""
+class _Work:
+    """One fill at work: the loaded model, the encoded prompt, what was asked."""
 
-    index: int
-    total: int
-    frame: int
-    seed: int
+    loaded: Loaded
+    prompt: dict[str, Any]
+    options: Options
+    watch: Watch
 
 
 class ImageEngine(ModelEngine):
@@ -55,7 +69,8 @@ class ImageEngine(ModelEngine):
         check_steps(job.options)
         loaded = self._ready(watch)
         prompt = self._prompt_arguments(loaded, job, watch)
-        self._note_size(shot, watch)
+        work = _Work(loaded, prompt, job.options, watch)
+        self._note_size(shot, job.options, watch)
         todo = [
             (take, frame)
             for take in range(len(job.seeds))
@@ -65,69 +80,97 @@ class ImageEngine(ModelEngine):
         for index, (take, frame) in enumerate(todo):
             watch.check()
             seed = call_seed(job.seeds[take], frame, job.options)
-            unit = _Unit(index, len(todo), frame, seed)
-            pixels = self._filled(shot, unit, loaded, {**prompt}, job.options, watch)
+            span = Span(index, 1.0, len(todo))
+            with self._running(loaded, f"frame {frame}", watch):
+                pixels = self._filled(work, shot.plate(frame), shot.matte(frame), seed, span)
             yield EngineFrame(take, frame, shot.window(frame), pixels)
 
     def _filled(
-        self,
-        shot: Shot,
-        unit: _Unit,
-        loaded: Loaded,
-        prompt: dict[str, Any],
-        options: Options,
-        watch: Watch,
+        self, work: _Work, plate: FloatImage, matte: FloatMatte, seed: int, span: Span
     ) -> FloatImage:
-        plate, matte = shot.plate(unit.frame), shot.matte(unit.frame)
         fit = fit_crop(plate.shape[0], plate.shape[1], self._sizing())
-        hole = hole_to_model(matte, fit)
-        if not hole.any():
+        if not hole_to_model(matte, fit).any():
             return plate
-        image = image_to_model(plate, fit)
-        if options.get(HOLE_CONTENT) == SURROUNDINGS:
-            image = filled_from_round(image, hole)
-        with self._running(loaded, f"frame {unit.frame}", watch):
-            made = self._generated(loaded, prompt, image, hole, unit, options, watch)
-        return image_from_model(made, fit)
+        tiles = self._tiles(matte, fit.scale, work.options)
+        base, *spans = span.split(1 + len(tiles))
+        made = self._generated(work, plate, matte, work.options, seed, base)
+        if not tiles:
+            return made
+
+        def generate(picture: FloatImage, hole: npt.NDArray[np.bool_], number: int) -> FloatImage:
+            options = _detail_options(work.options)
+            tile_seed = mixed_seed(seed, number)
+            part = hole.astype(np.float32)
+            return self._generated(work, picture, part, options, tile_seed, spans[number])
+
+        hole = is_hole(matte)
+        canvas = np.where(hole[..., None], made, np.clip(np.nan_to_num(plate), 0.0, 1.0))
+        refined = refine(canvas.astype(np.float32), hole, tiles, generate)
+        # Outside the hole the model's own picture stays: it shows how far its colours are off.
+        return np.where(hole[..., None], refined, made)
 
     def _generated(
         self,
-        loaded: Loaded,
-        prompt: dict[str, Any],
-        image: FloatImage,
-        hole: npt.NDArray[np.bool_],
-        unit: _Unit,
+        work: _Work,
+        plate: FloatImage,
+        matte: FloatMatte,
         options: Options,
-        watch: Watch,
+        seed: int,
+        span: Span,
     ) -> FloatImage:
-        """Return the model's picture for ``image`` (h, w, 3) in [0, 1], at the same size."""
+        """Return the model's picture for ``plate`` (h, w, 3), at the same size."""
         from genai_fill_server.engines.diffusers.following import step_callback
         from genai_fill_server.engines.diffusers.runtime import seeded
         from genai_fill_server.engines.diffusers.tensors import picture_of
 
-        picture: Picture = picture_of(image, hole)
-        self._fresh_scheduler(loaded, options)
-        with seeded(unit.seed, loaded.device) as generator:
-            output = loaded.pipe(
-                **prompt,
-                **self._model.family.arguments(loaded.pipe, picture, options),
+        fit = fit_crop(plate.shape[0], plate.shape[1], self._sizing())
+        image, hole = image_to_model(plate, fit), hole_to_model(matte, fit)
+        if options.get(HOLE_CONTENT) == SURROUNDINGS:
+            image = filled_from_round(image, hole)
+        pipe = work.loaded.pipe
+        self._fresh_scheduler(work.loaded, options)
+        with seeded(seed, work.loaded.device) as generator:
+            output = pipe(
+                **work.prompt,
+                **self._model.family.arguments(pipe, picture_of(image, hole), options),
                 generator=generator,
-                callback_on_step_end=step_callback(watch, unit.index, unit.total),
+                callback_on_step_end=step_callback(work.watch, span),
                 callback_on_step_end_tensor_inputs=["latents"],
                 output_type="np",
             )
-        return checked_output(output.images[0], image.shape[:2], f"frame {unit.frame}")
+        return image_from_model(checked_output(output.images[0], image.shape[:2]), fit)
 
-    def _note_size(self, shot: Shot, watch: Watch) -> None:
+    def _tiles(self, matte: FloatMatte, scale: float, options: Options) -> list[Tile]:
+        """Return the tiles to go over, none where the model worked at full size already."""
+        if scale > _SCALE_WORTH_REFINING or not float(options.get(DETAIL, 0.0)):
+            return []
+        return plan_tiles(is_hole(matte), self._tile_px())
+
+    def _tile_px(self) -> int:
+        multiple = self._model.family.multiple_px
+        return max(multiple, int(self._sizing().max_area_px ** 0.5) // multiple * multiple)
+
+    def _note_size(self, shot: Shot, options: Options, watch: Watch) -> None:
         window = shot.window(shot.frames.first)
         fit = fit_crop(window.height, window.width, self._sizing())
         watch.note("model_size_px", [fit.model[1], fit.model[0]])
-        if fit.is_resized:
-            watch.log(
-                f"The crop of {window.width} × {window.height} px is filled at "
-                f"{fit.model[1]} × {fit.model[0]} px, the size that the model is good at, "
-                "and resized back."
-            )
+        if not fit.is_resized:
+            return
+        goes_over = fit.scale <= _SCALE_WORTH_REFINING and bool(options.get(DETAIL))
+        then = "then gone over at full size in tiles" if goes_over else "and resized back"
+        watch.log(
+            f"The crop of {window.width} × {window.height} px is filled at "
+            f"{fit.model[1]} × {fit.model[0]} px, the size that the model is good at, {then}."
+        )
+
+
+def _detail_options(options: Options) -> Options:
+    """Return the options of a tile's call: low strength, from what is there.
+
+    At least one step is made, however few steps there are.
+    """
+    strength = max(float(options[DETAIL]), 1.01 / int(options["steps"]))
+    return {**options, "strength": min(1.0, strength), HOLE_CONTENT: PLATE}
 
 
 def check_steps(options: Options) -> None:
@@ -141,7 +184,7 @@ def check_steps(options: Options) -> None:
         )
 
 
-def checked_output(pixels: Any, size: tuple[int, ...], what: str) -> FloatImage:
+def checked_output(pixels: Any, size: tuple[int, ...]) -> FloatImage:
     """Return the model's picture as float32; raise `GenerationFailed` if it is not one.
 
     Half precision that overflows gives NaN, which would go through as black.
@@ -149,12 +192,12 @@ def checked_output(pixels: Any, size: tuple[int, ...], what: str) -> FloatImage:
     image = np.asarray(pixels, dtype=np.float32)
     if image.shape != (*size, 3):
         raise GenerationFailed(
-            f"The model gave a picture of shape {image.shape} for {what}, not {(*size, 3)}.",
+            f"The model gave a picture of shape {image.shape}, not {(*size, 3)}.",
             hint="The model folder may be of another version of diffusers.",
         )
     if not np.isfinite(image).all():
         raise GenerationFailed(
-            f"The model gave pixels that are no numbers for {what}.",
+            "The model gave pixels that are no numbers.",
             hint="Its precision overflowed. Try other options, or another device.",
         )
     return image

@@ -81,13 +81,18 @@ def image_to_model(image: FloatImage, fit: Fit) -> FloatImage:
     return _padded(np.clip(_resized(image, fit.scaled), 0.0, 1.0), fit)
 
 
+def is_hole(matte: FloatMatte) -> npt.NDArray[np.bool_]:
+    """Return which pixels are generated, at the size of the crop (see `HOLE_THRESHOLD`)."""
+    return np.asarray(matte > HOLE_THRESHOLD)
+
+
 def hole_to_model(matte: FloatMatte, fit: Fit) -> npt.NDArray[np.bool_]:
     """Return which pixels the model generates, at its size.
 
     A model pixel that covers any part of the hole belongs to it, so that nothing of what is
     being removed stays in the picture as context.
     """
-    hole = (matte > HOLE_THRESHOLD).astype(np.float32)
+    hole = is_hole(matte).astype(np.float32)
     return np.asarray(_padded(_resized(hole, fit.scaled), fit) > 1e-4)
 
 

@@ -23,6 +23,7 @@ from genai_fill_server.engines.diffusers.picture import (
     image_from_model,
     image_to_model,
 )
+from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.engines.diffusers.window_chain import (
     Hole,
     cross_fade,
@@ -159,16 +160,15 @@ class VideoEngine(ModelEngine):
                 **work.prompt,
                 **self._model.family.arguments(loaded.pipe, clip_of(video, open_holes), options),
                 generator=generator,
-                callback_on_step_end=step_callback(work.watch, work.done, work.total),
+                callback_on_step_end=step_callback(work.watch, Span(work.done, 1.0, work.total)),
                 callback_on_step_end_tensor_inputs=["latents"],
                 output_type="np",
             )
         frames = np.asarray(output.frames[0])
-        what = f"frames {window.frames}"
-        checked = [checked_output(frame, video.shape[1:3], what) for frame in frames]
+        checked = [checked_output(frame, video.shape[1:3]) for frame in frames]
         if len(checked) != window.length:
             raise GenerationFailed(
-                f"The model gave {len(checked)} frames for {what}, not {window.length}.",
+                f"The model gave {len(checked)} frames for {window.frames}, not {window.length}.",
                 hint="The model folder may be of another version of diffusers.",
             )
         return np.stack(checked[: len(window.frames)])

@@ -11,6 +11,7 @@ from genai_fill_server.engines.diffusers.family import (
     Options,
     Picture,
     TextEncoderLimit,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -41,6 +42,7 @@ class Chroma(Family):
             guidance_option(7.0),
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             noise_option(),
         )
 

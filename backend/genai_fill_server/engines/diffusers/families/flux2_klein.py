@@ -12,6 +12,7 @@ from genai_fill_server.engines.diffusers.family import (
     Picture,
     TextEncoderLimit,
     chat_tokens,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -49,6 +50,7 @@ class Flux2Klein(Family):
             *guidance,
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             noise_option(),
         )
 

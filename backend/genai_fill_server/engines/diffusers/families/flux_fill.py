@@ -11,6 +11,7 @@ from genai_fill_server.engines.diffusers.family import (
     Options,
     Picture,
     TextEncoderLimit,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -45,6 +46,7 @@ class FluxFill(Family):
             guidance_option(30.0, help_text, maximum=100.0),
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             noise_option(),
         )
 

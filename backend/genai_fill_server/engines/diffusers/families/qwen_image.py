@@ -20,6 +20,7 @@ from genai_fill_server.engines.diffusers.family import (
     Options,
     Picture,
     TextEncoderLimit,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -98,6 +99,7 @@ class QwenImage(Family):
             guidance_option(4.0),
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             noise_option(),
         )
 

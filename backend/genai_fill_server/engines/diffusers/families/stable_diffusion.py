@@ -12,6 +12,7 @@ from genai_fill_server.engines.diffusers.family import (
     Options,
     Picture,
     TextEncoderLimit,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -49,6 +50,7 @@ class StableDiffusion(Family):
             guidance_option(7.5),
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             sampler_option(),
             noise_option(),
         )

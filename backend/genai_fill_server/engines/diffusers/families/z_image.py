@@ -18,6 +18,7 @@ from genai_fill_server.engines.diffusers.family import (
     Picture,
     TextEncoderLimit,
     chat_tokens,
+    detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
@@ -101,6 +102,7 @@ class ZImage(Family):
             *_steps_and_guidance(card),
             strength_option(1.0),
             hole_content_option(),
+            detail_option(),
             noise_option(),
         )
 

@@ -480,3 +480,41 @@ def test_cancel_from_another_thread_ends_a_long_fill(engine):
 
     with pytest.raises(FillCancelled):
         fill(engine, noisy_shot(), job_of(engine, steps=150, seeds=tuple(range(16))), watch)
+
+
+def test_a_large_crop_is_gone_over_at_full_size_and_a_small_one_is_not(engine):
+    large, small = RecordingWatch(), RecordingWatch()
+
+    fill(engine, noisy_shot(200, 200), job_of(engine), large)
+    fill(engine, noisy_shot(64, 64), job_of(engine), small)
+
+    assert "gone over at full size" in large.lines[0]
+    steps = len([f for f in large.fractions if f[0] == "generating"])
+    assert steps > 2 + 3  # the fill and a step for each of several tiles
+    assert large.fractions[-1] == ("generating", 1.0)
+    assert len([f for f in small.fractions if f[0] == "generating"]) == 2
+
+
+def test_going_over_gives_detail_that_enlarging_cannot(engine):
+    shot = noisy_shot(200, 200)
+
+    soft = fill(engine, shot, job_of(engine, detail=0.0))[0].pixels[60:140, 60:140]
+    sharp = fill(engine, shot, job_of(engine, detail=0.3))[0].pixels[60:140, 60:140]
+
+    assert np.abs(np.diff(sharp, axis=0)).mean() > np.abs(np.diff(soft, axis=0)).mean()
+
+
+def test_going_over_leaves_the_models_own_picture_round_the_hole(engine):
+    shot = noisy_shot(200, 200)
+
+    soft = fill(engine, shot, job_of(engine, detail=0.0))[0].pixels
+    sharp = fill(engine, shot, job_of(engine, detail=0.3))[0].pixels
+
+    outside = shot.matte(1001) == 0
+    np.testing.assert_array_equal(sharp[outside], soft[outside])
+
+
+def test_going_over_repeats_bit_for_bit(engine):
+    shot = noisy_shot(200, 200)
+
+    np.testing.assert_array_equal(*(fill(engine, shot, job_of(engine))[0].pixels for _ in range(2)))
