@@ -28,7 +28,7 @@ _NEIGHBOUR_COST = 0.03
 _COVERAGE_STEP = 4
 _WANTED_PER_PIXEL = 3
 _ALONE_STOPS = np.float32(0.1)
-_TEXTURE_WORTH = np.float32(0.5)
+_TEXTURE_WORTH = np.float32(0.75)
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,17 @@ def _apart(aligned: Sequence[Alignment], several: bool) -> list[Floats]:
 
 
 def _texture(levels: Floats, known: Mask) -> Floats:
-    """Return the local standard deviation of ``levels`` in stops, at most one, weighted."""
-    mass = np.maximum(_blurred(known.astype(np.float32), 3), np.float32(1e-3))
-    mean = _blurred(np.where(known, levels, 0.0).astype(np.float32), 3) / mass
-    square = _blurred(np.where(known, levels**2, 0.0).astype(np.float32), 3) / mass
-    spread = np.sqrt(np.maximum(square - mean**2, 0.0)) / np.float32(LEVELS_PER_STOP)
-    return np.asarray(_TEXTURE_WORTH * np.minimum(spread, 1.0), np.float32)
+    """Return the local mean slope of ``levels`` in stops a pixel, weighted, at most half.
+
+    That is what sources would disagree by if the plane were wrong by a pixel between them.
+    """
+    slope_x = cv2.Sobel(levels, cv2.CV_32F, 1, 0, ksize=3) / 8.0
+    slope_y = cv2.Sobel(levels, cv2.CV_32F, 0, 1, ksize=3) / 8.0
+    inner = cv2.erode(known.astype(np.float32), np.ones((3, 3), np.uint8))
+    slope = np.asarray(np.hypot(slope_x, slope_y) * inner, np.float32)
+    mass = np.maximum(_blurred(np.asarray(inner, np.float32), 3), np.float32(1e-2))
+    mean = _blurred(slope, 3) / mass / np.float32(LEVELS_PER_STOP)
+    return np.asarray(_TEXTURE_WORTH * np.minimum(mean, 0.5), np.float32)
 
 
 def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:
