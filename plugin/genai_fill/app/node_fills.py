@@ -130,8 +130,14 @@ class NodeFills:
         self, uuid: str, watch: FillWatch, job: Job | None, error: GenAIFillError | None
     ) -> None:
         record = self._records[uuid]
-        if record.watch is not watch:
-            return
+        if record.watch is watch:
+            self._conclude(uuid, record, job, error)
+        self._ended(uuid, job)
+        self._changed(uuid)
+
+    def _conclude(
+        self, uuid: str, record: NodeRecord, job: Job | None, error: GenAIFillError | None
+    ) -> None:
         record.watch = None
         if isinstance(error, NodeGone):
             record.stage = None  # the node may come back by undo, and then nothing is wrong
@@ -146,8 +152,6 @@ class NodeFills:
             record.stage = Stage("", state=job.state)
         elif record.stage is None or record.stage.state is not JobState.LOST:
             record.stage = Stage("", state=JobState.CANCELLED)
-        self._ended(uuid, job)
-        self._changed(uuid)
 
     def _kept_job(self, uuid: str) -> str:
         try:

@@ -42,7 +42,7 @@ class NodeRecord:
     @property
     def is_busy(self) -> bool:
         """Whether a fill of this node is under way."""
-        return self.watch is not None
+        return self.watch is not None and not self.watch.is_over
 
     def activity(self) -> ActivityView:
         """Return what the panel shows of the fill under way, or of how the last one ended."""

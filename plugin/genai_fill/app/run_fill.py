@@ -74,12 +74,13 @@ class RunFill:
         listener = _Listener(self._host, self._clock, uuid, bring_in, watch)
         job = self._follow(job_id, listener)
         bring_in.flush()
-        self._finish(uuid, job)
+        self._finish(uuid, job, watch)
         watch.report(Stage("", state=job.state))
         return job
 
-    def _finish(self, uuid: str, job: Job) -> None:
+    def _finish(self, uuid: str, job: Job, watch: FillWatch) -> None:
         def on_node() -> None:
+            watch.finish()  # in the same turn as the words that invite to generate again
             if self._host.node(uuid).job_id == job.id:
                 self._host.set_job(uuid, "")
             if job.error is not None:
@@ -148,7 +149,8 @@ class _Listener:
             self._eta.reset()
         eta = self._eta.update(now, progress.eta_s)
         fraction = progress.fraction if known else None
-        phase = "Cancelling" if state is JobState.CANCELLING else progress.phase or "Filling"
+        words = progress.phase or "Filling"
+        phase = "Cancelling" if state is JobState.CANCELLING else words[:1].upper() + words[1:]
         self._watch.report(Stage(phase, fraction, eta, state))
         if now - self._said_s >= SAY_INTERVAL_S:
             self._said_s = now

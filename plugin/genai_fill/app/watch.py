@@ -35,6 +35,16 @@ class FillWatch:
         self.report = report
         self.log = log
         self._cancelled = threading.Event()
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the fill has come to its end, though its thread may still be tidying up."""
+        return self._over.is_set()
+
+    def finish(self) -> None:
+        """Note that the fill has come to its end: the node may be filled again."""
+        self._over.set()
 
     @property
     def is_cancelled(self) -> bool:

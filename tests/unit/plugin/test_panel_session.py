@@ -191,6 +191,22 @@ def test_generating_twice_is_refused_in_words():
     assert len(rig.tasks.started) == 1
 
 
+def test_a_node_may_be_filled_again_as_soon_as_it_says_that_it_is_done(rig):
+    say = rig.host.say
+
+    def say_and_press(uuid, text, *, is_error=False):
+        say(uuid, text, is_error=is_error)
+        if text.startswith("Done") and len(rig.backend.requests) == 1:
+            rig.session.generate()
+
+    rig.host.say = say_and_press
+    rig.session.generate()
+    assert len(rig.backend.requests) == 2
+    assert rig.session.state.error is None
+    assert [row.frames_done for row in rig.session.state.takes] == [4, 4]
+    assert not rig.session.state.activity.can_cancel
+
+
 def test_several_nodes_are_filled_at_once_and_keep_apart():
     rig = Rig(at_once=False)
     rig.host.add("u1", "GenAIFill1", form={"takes": 2})
