@@ -32,11 +32,11 @@ class CleanPlateEngine:
 
     def prepare(self, watch: Watch) -> None:
         """Import and load compiled kernels (seconds the first time on a machine)."""
-        watch.progress("prepare", 0, 1)
+        watch.progress("Preparing the clean plate", 0, 1)
         from genai_fill_server.engines.cleanplate import run
 
         run.warm_up()
-        watch.progress("prepare", 1, 1)
+        watch.progress("Preparing the clean plate", 1, 1)
 
     def fill(self, shot: Shot, job: EngineJob, watch: Watch) -> Iterator[EngineFrame]:
         """Yield every frame of every take not yet done, frame by frame.

@@ -31,6 +31,7 @@ Mask = npt.NDArray[np.bool_]
 
 _MARGIN_PX = 4
 _LEAST_WEIGHT = 0.05
+_SHADE, _HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
 _TABLE = lanczos_table()
 
 
@@ -138,7 +139,20 @@ def from_source(shot: Shot, alignment: Alignment, place: Floats) -> tuple[Floats
     if broken is not None:
         blocked |= broken
     offset = np.array([window.x0, window.y0], np.float32)
-    return sampled(encode(pixels), blocked.astype(np.uint8), place - offset)
+    return _in_both_lights(pixels, blocked.astype(np.uint8), place - offset)
+
+
+def _in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
+    """Return encoded samples: of the logarithm in the dark, of light itself in highlights.
+
+    Light is what a lens averages, but beside a lamp its filter rings dark pixels by more than
+    they hold; the logarithm does not ring, but pulls narrow peaks down.
+    """
+    dark, found = sampled(encode(pixels), blocked, place)
+    light, _ = sampled(pixels, blocked, place)
+    bright = encode(light)
+    share = np.clip(bright - _SHADE, 0.0, _HIGHLIGHT - _SHADE) / (_HIGHLIGHT - _SHADE)
+    return np.asarray(dark + share * (bright - dark), np.float32), found
 
 
 def brightened(encoded: Floats, log2_gain: Floats) -> Floats:
