@@ -7,9 +7,10 @@ import numpy as np
 from genai_fill_contract.errors import MissingFrames
 from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.service.ports import FillCancelled
+from tests.fakes.given_inputs import GivenInputs
 
 
-class ArrayShot:
+class ArrayShot(GivenInputs):
     """Plates (n, h, w, 3) and mattes (n, h, w) as a shot.
 
     ``first`` is the number of the first frame; ``frames`` narrows what is to be filled;

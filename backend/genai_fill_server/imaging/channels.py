@@ -62,6 +62,29 @@ def find_rgb(
     raise _unknown(f"layer {layer!r}", view, channels, where)
 
 
+def find_layer(
+    channels: Sequence[FileChannel], layer: str, view: str, views: Sequence[str], where: str
+) -> tuple[tuple[FileChannel, ...], FileChannel | None]:
+    """Return one to three channels of ``layer`` in ``view``, in order, and its alpha if any.
+
+    For layers that need not be colour: motion has ``u`` and ``v``, depth has ``z``. Raises
+    `UnknownChannel`.
+    """
+    members = {spelt.component: spelt.channel for spelt in _of(channels, layer, view, views)}
+    alpha = members.pop("a", None)
+    for names in (("r", "g", "b"), ("x", "y", "z"), ("r", "g"), ("u", "v"), ("x", "y")):
+        if all(name in members for name in names):
+            return tuple(members[name] for name in names), alpha
+    for single in ("y", "l", "i", "z", "r"):
+        if single in members:
+            return (members[single],), alpha
+    if len(members) == 1:
+        return (next(iter(members.values())),), alpha
+    if len(channels) == 1 and layer.lower() in _MAIN_LAYERS:
+        return (channels[0],), None
+    raise _unknown(f"layer {layer!r}", view, channels, where)
+
+
 def find_channel(
     channels: Sequence[FileChannel], name: str, view: str, views: Sequence[str], where: str
 ) -> FileChannel:

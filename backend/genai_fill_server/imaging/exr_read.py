@@ -10,7 +10,7 @@ import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
 
 from genai_fill_contract.errors import GenAIFillError
 from genai_fill_contract.plate import Window
-from genai_fill_server.imaging.channels import FileChannel, find_channel, find_rgb
+from genai_fill_server.imaging.channels import FileChannel, find_channel, find_layer, find_rgb
 from genai_fill_server.imaging.image_file import (
     MAX_SUBIMAGES,
     ask,
@@ -67,6 +67,31 @@ def read_channel(path: str, frame: int, window: Window, name: str, view: str) ->
         channels, views = _file_channels(image)
         chosen = find_channel(channels, name, view, views, path)
         return np.ascontiguousarray(_read(image, (chosen,), window, path, frame)[..., 0])
+
+
+def read_layer(path: str, frame: int, window: Window, layer: str, view: str) -> Planes:
+    """Return RGBA (h, w, 4) of a layer of any number of channels: float32, the file's values.
+
+    One channel stands for R, G and B, a missing third one is 0; without an alpha, alpha is 1
+    in the data window. Raises as `read_rgb`.
+    """
+    with opened(path, frame) as image, quietly(path, frame):
+        channels, views = _file_channels(image)
+        colours, alpha = find_layer(channels, layer, view, views, path)
+        chosen = colours if alpha is None else (*colours, alpha)
+        planes = _read(image, chosen, window, path, frame)
+        have = data_window(image.spec()).intersection(window)
+    rgba = np.zeros((window.height, window.width, 4), dtype=np.float32)
+    if len(colours) == 1:
+        rgba[..., :3] = planes[..., :1]
+    else:
+        rgba[..., : len(colours)] = planes[..., : len(colours)]
+    if alpha is not None:
+        rgba[..., 3] = planes[..., len(colours)]
+    elif not have.is_empty:
+        inside = have.shifted(-window.x0, -window.y0)
+        rgba[inside.y0 : inside.y1, inside.x0 : inside.x1, 3] = 1.0
+    return rgba
 
 
 def _file_channels(image: oiio.ImageInput) -> tuple[list[FileChannel], list[str]]:

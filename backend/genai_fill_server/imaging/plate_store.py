@@ -10,9 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from genai_fill_contract.errors import GenAIFillError, MissingFrames
-from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef, Window, is_still, path_at
+from genai_fill_contract.plate import (
+    FrameRange,
+    InputRef,
+    MatteRef,
+    PlateRef,
+    Window,
+    is_still,
+    path_at,
+)
 from genai_fill_server.domain.byte_cache import ByteCache
-from genai_fill_server.imaging.exr_read import read_channel, read_header, read_rgb
+from genai_fill_server.imaging.exr_read import read_channel, read_header, read_layer, read_rgb
 from genai_fill_server.service.frame_ports import FrameHeader
 from genai_fill_server.service.ports import FloatImage, FloatMatte
 
@@ -35,6 +43,10 @@ class DiskPlateStore:
     def open_matte(self, matte: MatteRef) -> DiskMatte:
         """Return a reader of ``matte``; touches no file yet."""
         return DiskMatte(matte)
+
+    def open_input(self, given: InputRef) -> DiskInput:
+        """Return a reader of an optional input; touches no file yet."""
+        return DiskInput(given, self._cache)
 
 
 class _Sequence:
@@ -128,3 +140,22 @@ class DiskMatte(_Sequence):
             finite = np.nan_to_num(raw, nan=0.0, posinf=1.0, neginf=0.0)
             matte = np.clip(finite, 0, 1).astype(np.float32, copy=False)
         return np.float32(1) - matte if self._matte.invert else matte
+
+
+class DiskInput(_Sequence):
+    """One optional input (`InputReader`)."""
+
+    def __init__(self, given: InputRef, cache: ByteCache) -> None:
+        super().__init__(given.path_pattern, given.frame_range)
+        self._given = given
+        self._cache = cache
+
+    def read(self, frame: int, window: Window) -> tuple[FloatImage, FloatMatte]:
+        """Return RGB (h, w, 3) and alpha (h, w), read-only, shared by the cache."""
+        self.header(frame)
+        key = (self._given, frame, window)
+        rgba = self._cache.get(key, lambda: self._read(frame, window))
+        return rgba[..., :3], rgba[..., 3]
+
+    def _read(self, frame: int, window: Window) -> FloatImage:
+        return read_layer(self.path(frame), frame, window, self._given.layer, self._given.view)

@@ -6,8 +6,8 @@ another size, where the matte is empty, what the colorspace may have been meant 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import (
@@ -18,9 +18,10 @@ from genai_fill_contract.errors import (
     SizeMismatch,
 )
 from genai_fill_contract.fill import FillRequest, OptionValue
-from genai_fill_contract.plate import FrameRange, Window, is_still, path_at
+from genai_fill_contract.plate import Window, is_still, path_at
 from genai_fill_contract.take import Take
 from genai_fill_server.domain.crop_window import CropRules, plan_crops
+from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.service.frame_ports import (
     ColourCodec,
     FrameHeader,
@@ -28,6 +29,7 @@ from genai_fill_server.service.frame_ports import (
     JobWatch,
     PlateReader,
 )
+from genai_fill_server.service.shot_inputs import ShotInputs, check_inputs
 from genai_fill_server.service.shot_mattes import ShotMattes
 
 _HeaderOf = Callable[[int], FrameHeader]
@@ -51,6 +53,7 @@ class CheckedRequest:
     colour: ColourCodec
     crops: Mapping[int, Window]
     empty_frames: frozenset[int]
+    inputs: ShotInputs = field(default_factory=ShotInputs)
 
 
 def check_request(
@@ -86,21 +89,11 @@ def check_request(
     plate.read(request.frame_range.first, Window(x0, y0, x0 + 1, y0 + 1))
     mattes = ShotMattes(matte, request.matte, request.shaping, bounds)
     reaches = _check_mattes(request, mattes, watch)
+    inputs = check_inputs(request, engine, ports.plates, colour, first.display, watch)
     crops = plan_crops(reaches, request.frame_range, bounds, _crop_rules(request, engine))
     _check_places(takes, crops[request.frame_range.first], first, len(request.frame_range), ports)
     empty = frozenset(frame for frame, window in reaches.items() if window.is_empty)
-    return CheckedRequest(request, options, plate, mattes, colour, crops, empty)
-
-
-def spell_frames(frames: Iterable[int]) -> str:
-    """Return frames in ranges, as an artist writes them: "1003-1005, 1010"."""
-    parts: list[FrameRange] = []
-    for frame in sorted(set(frames)):
-        if parts and parts[-1].last == frame - 1:
-            parts[-1] = FrameRange(parts[-1].first, frame)
-        else:
-            parts.append(FrameRange(frame, frame))
-    return ", ".join(str(part) for part in parts)
+    return CheckedRequest(request, options, plate, mattes, colour, crops, empty, inputs)
 
 
 def _crop_rules(request: FillRequest, engine: EngineDescription) -> CropRules:

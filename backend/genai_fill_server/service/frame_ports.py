@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.job import FrameDone, Progress
-from genai_fill_contract.plate import ColourSettings, MatteRef, PlateRef, Window
+from genai_fill_contract.plate import ColourSettings, InputRef, MatteRef, PlateRef, Window
 from genai_fill_server.service.ports import FloatImage, FloatMatte
 
 MetadataValue = str | int | float | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
@@ -105,6 +105,27 @@ class MatteReader(Protocol):
         """
 
 
+class InputReader(Protocol):
+    """One optional input on disk."""
+
+    def has_frame(self, frame: int) -> bool:
+        """Whether the frame is in the input's range, on disk, and its header can be read."""
+
+    def missing(self, frames: Iterable[int]) -> tuple[int, ...]:
+        """Return those of ``frames`` that are not on disk, in order."""
+
+    def header(self, frame: int) -> FrameHeader:
+        """Return the frame's header. Raises `MissingFrames` or `UnreadableImage`."""
+
+    def read(self, frame: int, window: Window) -> tuple[FloatImage, FloatMatte]:
+        """Return the layer's RGB (h, w, 3) and alpha (h, w), the file's own values.
+
+        A layer of two channels has 0 for the third, one of one channel has it three times.
+        Without an alpha channel, alpha is 1 in the data window. Outside the data window all
+        is 0. Raises as `PlateReader.read` does. May be shared: do not write into it.
+        """
+
+
 class PlateStore(Protocol):
     """Opens plates and mattes. Keeps what was read within a bounded number of bytes."""
 
@@ -113,6 +134,9 @@ class PlateStore(Protocol):
 
     def open_matte(self, matte: MatteRef) -> MatteReader:
         """Return a reader of ``matte``; touches no file yet."""
+
+    def open_input(self, given: InputRef) -> InputReader:
+        """Return a reader of an optional input; touches no file yet."""
 
 
 @dataclass(frozen=True)

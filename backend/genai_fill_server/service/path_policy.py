@@ -39,6 +39,9 @@ class PathPolicy:
         self._check_sequence("The plate", request.plate.path_pattern, plate_range)
         matte_range = _with(request.matte.frame_range, fill_range)
         self._check_sequence("The matte", request.matte.path_pattern, matte_range)
+        for given in request.inputs:
+            name = f"The {given.role.value.replace('_', ' ')} input"
+            self._check_sequence(name, given.path_pattern, given.frame_range)
         self._check_file("The output folder", request.output.directory)
         config = request.colour.ocio_config
         if config and not config.startswith(_BUILT_IN_OCIO):

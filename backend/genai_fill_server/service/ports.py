@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from genai_fill_contract.engine import EngineDescription
+from genai_fill_contract.engine import ColourDomain, EngineDescription
 from genai_fill_contract.fill import OptionValue
-from genai_fill_contract.plate import FrameRange, Window
+from genai_fill_contract.plate import FrameRange, InputRole, Window
 
 FloatImage = npt.NDArray[np.float32]
 """float32, shape (height, width, 3): RGB."""
@@ -76,6 +76,42 @@ class Shot(Protocol):
 
     def matte(self, frame: int, window: Window | None = None) -> FloatMatte:
         """Return the generation matte in ``window`` (default: the crop). Outside: 0."""
+
+    def input_frames(self, role: InputRole) -> tuple[int, ...]:
+        """Return the frames that an optional input has, in order; empty: it was not given.
+
+        Several patches are one input here, by frame. Roles that the engine's description
+        does not name are never given.
+        """
+
+    def input(
+        self, role: InputRole, frame: int, window: Window | None = None
+    ) -> tuple[FloatImage, FloatMatte]:
+        """Return the RGB (h, w, 3) and alpha (h, w) of an optional input at ``frame``.
+
+        Alpha is 1 where the file has none. Outside the file's data window both are 0.
+
+        PATCH: plate coordinates, the shot's colour domain; ``window`` defaults to the crop.
+        REFERENCE: the colour domain; its own coordinates and, by default, the whole picture.
+        The rest is data, untouched by colour management, in plate coordinates: CONTROL as it
+        is; MOTION_FORWARD and MOTION_BACKWARD as pixels right (red) and **down** (green:
+        Nuke's points up, it is turned round here and nowhere else); STMAP as Nuke has it, 0
+        to 1 from the bottom left.
+
+        Raises `MissingFrames` for a frame that is not in `input_frames`, `UnreadableImage`.
+        """
+
+    def in_domain(self, domain: ColourDomain) -> Shot:
+        """Return the same shot with its colour in another domain."""
+
+    def to_scene_linear(self, pixels: FloatImage) -> FloatImage:
+        """Return pixels (h, w, 3) of this shot's domain in the script's working space."""
+
+    def from_scene_linear(self, pixels: FloatImage) -> FloatImage:
+        """Return working-space pixels (h, w, 3) in this shot's domain.
+
+        The way to the display domain clips to what it can hold: 0 to 1.
+        """
 
 
 @dataclass(frozen=True)

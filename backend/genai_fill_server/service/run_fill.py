@@ -11,12 +11,9 @@ from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.job import FrameDone
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
+from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.domain.recipe import TakeRecord, build_recipe
-from genai_fill_server.service.check_request import (
-    CheckedRequest,
-    check_request,
-    spell_frames,
-)
+from genai_fill_server.service.check_request import CheckedRequest, check_request
 from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
 from genai_fill_server.service.frame_ports import FramePorts, JobWatch
 from genai_fill_server.service.job_progress import JobProgress

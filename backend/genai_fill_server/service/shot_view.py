@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from genai_fill_contract.engine import ColourDomain
-from genai_fill_contract.plate import FrameRange, Window
+from genai_fill_contract.plate import FrameRange, InputRole, Window
 from genai_fill_server.domain.byte_cache import ByteCache
 from genai_fill_server.domain.hdr_shoulder import HdrShoulder, shot_peak
 from genai_fill_server.service.check_request import CheckedRequest
@@ -85,6 +85,36 @@ class ShotView:
         where = self.window(frame) if window is None else window
         return self._checked.mattes.generation(frame, where)
 
+    def input_frames(self, role: InputRole) -> tuple[int, ...]:
+        """Return the frames that an optional input has, in order."""
+        return self._checked.inputs.frames(role)
+
+    def input(
+        self, role: InputRole, frame: int, window: Window | None = None
+    ) -> tuple[FloatImage, FloatMatte]:
+        """Return RGB (h, w, 3) and alpha (h, w) of an optional input, as the port says."""
+        whole = role is InputRole.REFERENCE and window is None
+        where = self.window(frame) if window is None and not whole else window
+        pixels, alpha, colorspace = self._checked.inputs.read(role, frame, where)
+        if role.is_colour:
+            working = self._checked.colour.to_working(pixels, colorspace)
+            return self.from_scene_linear(working), alpha
+        return pixels, alpha
+
+    def in_domain(self, domain: ColourDomain) -> ShotView:
+        """Return the same shot in another colour domain."""
+        return self if domain is self._domain else ShotView(self._checked, domain)
+
+    def to_scene_linear(self, pixels: FloatImage) -> FloatImage:
+        """Return pixels (h, w, 3) of this view's domain in the working space."""
+        return self.to_working(pixels)
+
+    def from_scene_linear(self, pixels: FloatImage) -> FloatImage:
+        """Return working-space pixels (h, w, 3) in this view's domain; clipped if display."""
+        if self._domain is ColourDomain.SCENE_LINEAR:
+            return pixels.copy()
+        return self._encoded(self._checked.colour.to_rec709(pixels))
+
     def working_plate(self, frame: int, window: Window) -> FloatImage:
         """Return the plate in the working space; may be shared, do not write into it."""
         colorspace = self._checked.request.plate.colorspace
@@ -100,5 +130,8 @@ class ShotView:
         return self._checked.colour.to_rec709(self.working_plate(frame, window))
 
     def _display(self, frame: int, window: Window) -> FloatImage:
-        encoded = self.shoulder.encode(self._rec709(frame, window))
+        return self._encoded(self._rec709(frame, window))
+
+    def _encoded(self, rec709: FloatImage) -> FloatImage:
+        encoded = self.shoulder.encode(rec709)
         return np.clip(encoded, 0, 1, out=encoded)

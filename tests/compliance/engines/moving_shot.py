@@ -8,11 +8,12 @@ import numpy as np
 
 from genai_fill_contract.errors import MissingFrames
 from genai_fill_contract.plate import FrameRange, Window
+from tests.fakes.given_inputs import GivenInputs
 
 FIRST = 1001
 
 
-class MovingShot:
+class MovingShot(GivenInputs):
     """Implements the `Shot` port. Plate values are 0 to 1, so both colour domains fit."""
 
     def __init__(self, size_px=(96, 64), frame_count=5, *, empty_frames=()) -> None:

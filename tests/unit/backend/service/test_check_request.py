@@ -16,10 +16,11 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_contract.fill import CropMode, CropPolicy, MatteShaping
 from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, PlateRef, Window
+from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.imaging.exr_write import ExrTakeStore
 from genai_fill_server.imaging.local_frames import local_frame_ports
 from genai_fill_server.service.allocate_takes import allocate_takes
-from genai_fill_server.service.check_request import check_request, spell_frames
+from genai_fill_server.service.check_request import check_request
 from genai_fill_server.service.ports import FillCancelled
 from tests.fakes.engines import WatchRecorder, describe
 from tests.fakes.plates import disc, grainy

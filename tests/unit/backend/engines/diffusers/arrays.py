@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from genai_fill_contract.plate import FrameRange, Window
+from tests.fakes.given_inputs import GivenInputs
 
 
-class ArrayShot:
+class ArrayShot(GivenInputs):
     """Implements the `Shot` port: the crop is the whole plate."""
 
     def __init__(self, plates, mattes, first=1001) -> None:
