@@ -62,6 +62,7 @@ class PanelSession:
         self._listeners: list[Callable[[PanelState], None]] = []
         self._state = PanelState()
         self._asking = False
+        self._woken = False
 
     @property
     def state(self) -> PanelState:
@@ -90,6 +91,7 @@ class PanelSession:
     def follow_selection(self) -> None:
         """Look at the selected GenAI Fill node."""
         self.focus(self._host.selected())
+        self._wake_backend()
 
     def focus(self, uuid: str | None) -> None:
         """Look at a node, selected or not, and take up a job that it has kept."""
@@ -180,10 +182,9 @@ class PanelSession:
         """Ask the backend again which engines it has, starting it if allowed."""
         if self._asking:
             return
-        self._asking = True
         self._fills.try_again()
         self._pictures.ask_again()
-        self._tasks.start("engines", lambda: self._ask_engines(start=True))
+        self._ask(start=True, quiet=False)
 
     def dismiss_error(self) -> None:
         """Clear the error shown."""
@@ -245,11 +246,21 @@ class PanelSession:
             error=self._error,
         )
 
+    def _wake_backend(self) -> None:
+        """Start the backend the first time that a panel shows a node: its engines are wanted."""
+        if self._current is not None and not self._woken and not self._asking:
+            self._woken = True
+            if self._backend != CONNECTED:
+                self._ask(start=True, quiet=True)
+
     def _ask_quietly(self) -> None:
         """Ask which engines there are if a backend runs anyway; nothing is said if not."""
         if not self._asking and self._backend != CONNECTED:
-            self._asking = True
-            self._tasks.start("engines", lambda: self._ask_engines(start=False))
+            self._ask(start=False, quiet=True)
+
+    def _ask(self, *, start: bool, quiet: bool) -> None:
+        self._asking = True
+        self._tasks.start("engines", lambda: self._ask_engines(start=start, quiet=quiet))
 
     def _node_changed(self, uuid: str) -> None:
         stage = self._fills.record(uuid).stage
@@ -264,7 +275,7 @@ class PanelSession:
             self._pictures.forget_job(job.id)
             self._ask_quietly()
 
-    def _ask_engines(self, *, start: bool) -> None:
+    def _ask_engines(self, *, start: bool, quiet: bool) -> None:
         try:
             reached = self._connection.connect(
                 start=start,
@@ -273,7 +284,7 @@ class PanelSession:
             engines = reached.backend.engines()
         except GenAIFillError as failure:
             error = failure  # the name of a handled exception ends with its block
-            self._host.post_to_main(lambda: self._no_engines(error, quiet=not start))
+            self._host.post_to_main(lambda: self._no_engines(error, quiet=quiet))
         else:
             self._host.post_to_main(lambda: self._have_engines(engines))
 

@@ -188,7 +188,7 @@ def test_generating_twice_is_refused_in_words():
     rig.session.generate()
     rig.session.generate()
     assert "being filled already" in rig.session.state.error.message
-    assert len(rig.tasks.started) == 1
+    assert rig.tasks.started.count("fill u1") == 1
 
 
 def test_a_node_may_be_filled_again_as_soon_as_it_says_that_it_is_done(rig):
@@ -314,7 +314,7 @@ def test_a_job_out_of_reach_is_not_looked_for_at_every_click():
     rig.backend.up = False
     rig.session.follow_selection()
     rig.session.follow_selection()
-    assert rig.tasks.started == ["fill u1"]
+    assert rig.tasks.started.count("fill u1") == 1
     rig.backend.up = True
     rig.session.refresh_engines()
     assert rig.host.node("u1").job_id == ""
@@ -338,3 +338,16 @@ def test_pictures_of_jobs_that_the_backend_forgot_are_left_out(rig):
     other.session.refresh_engines()
     assert other.session.state.takes[0].thumbnail_png == b""
     assert other.session.state.error is None
+
+
+def test_a_panel_that_shows_a_node_wakes_the_backend_once_for_its_engines():
+    rig = Rig()
+    rig.backend.up = False
+    rig.host.add()
+    rig.session.subscribe(lambda state: None)
+    assert rig.session.state.backend == "not running"
+    rig.session.follow_selection()
+    rig.session.follow_selection()
+    assert rig.session.state.engines
+    assert rig.session.state.backend == "connected"
+    assert rig.tasks.started.count("engines") == 2  # the quiet question and the waking one

@@ -54,7 +54,7 @@ class CleanPlateEngine:
     ) -> Iterator[EngineFrame]:
         total = len(shot.frames)
         for number, frame in enumerate(shot.frames):
-            watch.progress("fill", number, total)
+            watch.progress(f"Filling frame {number + 1} of {total}", number, total)
             takes = [
                 take
                 for take in range(len(job.seeds))
@@ -65,7 +65,7 @@ class CleanPlateEngine:
                     take, frame, shot.window(frame), np.ascontiguousarray(pixels), layers
                 )
         watch.note("cleanplate", run.report())
-        watch.progress("fill", total, total)
+        watch.progress("Filling", total, total)
 
     def release(self) -> None:
         """Nothing is held between jobs."""
