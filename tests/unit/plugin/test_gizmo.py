@@ -139,3 +139,9 @@ def test_without_the_plugin_the_buttons_say_so(tmp_path):
         session.press(session.nuke.toNode("GenAIFill1"), "generate")
         assert "not on NUKE_PATH" in session.messages[-1][1]
         assert session.errors == []
+
+
+def test_what_an_artist_types_is_never_in_a_knob_that_evaluates_tcl():
+    text = (Path(__file__).parents[3] / "gizmos" / "GenAIFill.gizmo").read_text(encoding="utf-8")
+    for knob in ("prompt", "negative_prompt", "engine_options", "output_name"):
+        assert f"addUserKnob {{1 {knob} " in text, knob
