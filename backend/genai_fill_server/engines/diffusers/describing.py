@@ -9,7 +9,7 @@ from genai_fill_contract.engine import (
     EngineKind,
 )
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import Family
+from genai_fill_server.engines.diffusers.family import Family, lora_options
 
 ID_PREFIX = "diffusers:"
 # Models need to see a good part of the scene, not just a rim, to know what belongs there.
@@ -28,7 +28,7 @@ def describe(
         kind=family.kind,
         domain=ColourDomain.DISPLAY,
         help=_help(family, card),
-        options=family.options(card),
+        options=(*family.options(card), *lora_options()),
         needs_prompt=True,
         uses_negative_prompt=family.uses_negative(card),
         size_multiple_px=family.multiple_px,

@@ -23,6 +23,8 @@ HOLE_CONTENT = "hole_content"
 SURROUNDINGS = "surroundings"
 PLATE = "plate"
 DETAIL = "detail"
+LORA = "lora"
+LORA_STRENGTH = "lora_strength"
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,32 @@ def detail_option() -> EngineOption:
         minimum=0.0,
         maximum=0.7,
         step=0.05,
+    )
+
+
+def lora_options() -> tuple[EngineOption, ...]:
+    """Return the options for a LoRA: which and how strongly."""
+    return (
+        EngineOption(
+            LORA,
+            "LoRA",
+            OptionType.FILE,
+            "",
+            "A .safetensors file in the model folders that gives the model a look, a place or "
+            "a thing to know. Empty for none.",
+            advanced=True,
+        ),
+        EngineOption(
+            LORA_STRENGTH,
+            "LoRA strength",
+            OptionType.FLOAT,
+            1.0,
+            "How strongly the LoRA is mixed in; 0 is not at all.",
+            minimum=-2.0,
+            maximum=2.0,
+            step=0.05,
+            advanced=True,
+        ),
     )
 
 

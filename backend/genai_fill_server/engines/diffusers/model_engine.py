@@ -17,6 +17,7 @@ from genai_fill_server.service.ports import EngineJob, Watch
 if TYPE_CHECKING:
     import torch
 
+    from genai_fill_server.engines.diffusers.lora import AppliedLora
     from genai_fill_server.engines.diffusers.prompts import PromptCache
 
 
@@ -37,6 +38,7 @@ class Loaded:
     device: torch.device
     scheduler: Any
     prompts: PromptCache
+    lora: AppliedLora
     placement: str = "resident"
 
 
@@ -83,7 +85,7 @@ class ModelEngine:
         give_memory_back(device)
 
     def _load(self, watch: Watch) -> Loaded:
-        from genai_fill_server.engines.diffusers import loading, memory, prompts, runtime
+        from genai_fill_server.engines.diffusers import loading, lora, memory, prompts, runtime
 
         model = self._model
         device = runtime.choose_device(self._device)
@@ -104,7 +106,9 @@ class ModelEngine:
         watch.note("device", str(device))
         watch.note("placement", placement.value)
         watch.note("precision", str(dtype).removeprefix("torch."))
-        return Loaded(pipe, device, pipe.scheduler, prompts.PromptCache(), placement.value)
+        return Loaded(
+            pipe, device, pipe.scheduler, prompts.PromptCache(), lora.AppliedLora(), placement.value
+        )
 
     def _ready(self, watch: Watch) -> Loaded:
         self.prepare(watch)
@@ -112,8 +116,15 @@ class ModelEngine:
         return self._loaded
 
     def _prompt_arguments(self, loaded: Loaded, job: EngineJob, watch: Watch) -> dict[str, Any]:
-        """Return the encoded prompt as call arguments, and report how much of it was read."""
+        """Return the encoded prompt as call arguments, and report how much of it was read.
+
+        A LoRA is mixed in first: it may change how prompts are encoded.
+        """
+        from genai_fill_server.engines.diffusers.lora import use_lora
         from genai_fill_server.engines.diffusers.prompts import report_cuts
+
+        if use_lora(loaded.pipe, loaded.lora, job.options, self._model.folder.roots, watch):
+            loaded.prompts.clear()
 
         family = self._model.family
         report_cuts(family.limits(loaded.pipe), job.prompt, job.negative_prompt, watch)
