@@ -15,8 +15,8 @@ __all__ = ["create"]
 
 
 def create(settings: Mapping[str, object]) -> list[Engine]:
-    """Return the clean-plate engine. ``settings`` may hold ``threads`` (int, 0: all cores)."""
+    """Return the clean-plate engine. ``settings`` may hold ``worker.threads`` (0: all cores)."""
     from genai_fill_server.engines.cleanplate.engine import CleanPlateEngine
 
-    threads = settings.get("threads", 0)
+    threads = settings.get("worker.threads", 0)
     return [CleanPlateEngine(threads=threads if isinstance(threads, int) else 0)]
