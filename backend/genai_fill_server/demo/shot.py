@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +59,8 @@ def write_demo_shot(
     for name in ("plate", "matte", "truth"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         patterns[name] = (folder / name / f"{name}.%04d.exr").as_posix()
-    for index in range(size.frames):
-        frame = FIRST_FRAME + index
+
+    def make(index: int) -> None:
         made = scene.frame(index)
         ones = np.ones_like(made.matte)
         pictures = {
@@ -67,9 +69,13 @@ def write_demo_shot(
             "matte": (np.repeat(made.matte[..., None], 3, axis=2), made.matte),
         }
         for name, (rgb, alpha) in pictures.items():
-            _write(ports, path_at(patterns[name], frame), window, rgb, alpha)
-        if progress is not None:
-            progress("render the shot", (index + 1) / size.frames)
+            _write(ports, path_at(patterns[name], FIRST_FRAME + index), window, rgb, alpha)
+
+    # Resampling and EXR compression leave the interpreter's lock alone: threads share the cores.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.map(make, range(size.frames)), start=1):
+            if progress is not None:
+                progress("render the shot", done / size.frames)
     frames = FrameRange(FIRST_FRAME, last)
     return DemoShot(
         plate=PlateRef(patterns["plate"], frames),
