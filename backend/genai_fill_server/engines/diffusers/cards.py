@@ -39,7 +39,6 @@ class ModelCard:
     offloaded_gb: float = 0.0
     distilled: bool = False
     controlnet: str = ""
-    sha256: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_catalogue() -> tuple[ModelCard, ...]:
@@ -112,8 +111,6 @@ def _value(key: str, value: object, default: object, where: str) -> object:
         return CommercialUse(value)
     if isinstance(default, float) and isinstance(value, int | float):
         return float(value)
-    if isinstance(default, Mapping) and isinstance(value, Mapping):
-        return {str(name): str(digest) for name, digest in value.items()}
     if type(value) is type(default):
         return value
     raise ConfigError(

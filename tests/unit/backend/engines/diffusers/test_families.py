@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,17 @@ from tests.unit.backend.engines.diffusers.arrays import noisy_shot
 from tests.unit.backend.engines.diffusers.driving import engine_of, fill, job_of
 
 IMAGE_MODELS = [name for name in NAMES if name != "wan-vace"]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Whatever a model's files say, nothing is fetched and nothing is told."""
+
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture(scope="module", params=IMAGE_MODELS)
