@@ -13,7 +13,7 @@ from genai_fill_contract.engine import CommercialUse, EngineKind
 from genai_fill_contract.errors import ConfigError, EngineError, GenAIFillError, ModelLoadFailed
 from genai_fill_server.engines.diffusers.cards import ModelCard, card_of, read_catalogue
 from genai_fill_server.engines.diffusers.describing import ID_PREFIX, describe, describe_unknown
-from genai_fill_server.engines.diffusers.families import family_of
+from genai_fill_server.engines.diffusers.families import FAMILIES, family_of
 from genai_fill_server.engines.diffusers.family import Family
 from genai_fill_server.engines.diffusers.folder import (
     ModelFolder,
@@ -25,7 +25,6 @@ from genai_fill_server.engines.diffusers.folder import (
 )
 from genai_fill_server.engines.diffusers.image_engine import ImageEngine
 from genai_fill_server.engines.diffusers.model_engine import Model
-from genai_fill_server.engines.diffusers.model_store import unknown_family
 from genai_fill_server.engines.diffusers.refused import RefusedEngine
 from genai_fill_server.engines.diffusers.video_engine import VideoEngine
 from genai_fill_server.service.ports import Engine
@@ -74,7 +73,7 @@ def _engine(
         folder = read_model_folder(path, roots)
         family = family_of(folder.pipeline)
         if family is None:
-            raise unknown_family(folder)
+            raise _unknown_family(folder)
         card = card_of(path, folder.name, family.name, catalogue)
         family = _with_controlnet(family, folder, card)
         distilled = card.distilled or folder.index.get("is_distilled") is True
@@ -114,6 +113,15 @@ def _with_controlnet(family: Family, folder: ModelFolder, card: ModelCard) -> Fa
         )
     check_safe_part(folder, (folder.path / card.controlnet).resolve())
     return family.controlnet
+
+
+def _unknown_family(folder: ModelFolder) -> EngineError:
+    known = sorted(name for family in FAMILIES for name in family.accepts)
+    return ModelLoadFailed(
+        f"The model {folder.name!r} is a {folder.pipeline!r}, which cannot fill.",
+        hint=f"Known are: {', '.join(known)}.",
+        path=str(folder.path),
+    )
 
 
 def _check_licence(card: ModelCard, settings: Mapping[str, object]) -> None:
