@@ -46,6 +46,10 @@ BREAKS = {
         "backend/genai_fill_server/service/zz_break.py",
         "import fastapi",
     ),
+    "the model hub is imported in models only": (
+        "backend/genai_fill_server/service/zz_break.py",
+        "import huggingface_hub",
+    ),
     "the backend's domain computes with numpy alone": (
         "backend/genai_fill_server/domain/zz_break.py",
         "import sqlite3",

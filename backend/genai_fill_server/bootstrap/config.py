@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import tomllib
@@ -20,6 +21,7 @@ from genai_fill_contract.settings import (
 from genai_fill_contract.state_dir import default_state_dir, default_user_config
 
 _MAX_CONFIG_BYTES = 1024 * 1024
+_MODELS_DIR = "models"
 
 
 def load_settings(environment: Mapping[str, str]) -> ResolvedSettings:
@@ -43,6 +45,16 @@ def state_path(settings: Settings, environment: Mapping[str, str]) -> Path:
     """Return the state folder: the setting's, else the operating system's for this user."""
     told = settings.backend.state_dir
     return Path(told or default_state_dir(environment, sys.platform, _home())).absolute()
+
+
+def with_model_dirs(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Return the settings with ``models.dirs`` filled in: the state folder's when empty."""
+    if settings.models.dirs:
+        return settings
+    default = str(state_path(settings, environment) / _MODELS_DIR)
+    return dataclasses.replace(
+        settings, models=dataclasses.replace(settings.models, dirs=(default,))
+    )
 
 
 def allowed_roots(settings: Settings) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.settings import Settings
 from genai_fill_server.bootstrap.children import child_starter, devices_of
-from genai_fill_server.bootstrap.config import state_path
+from genai_fill_server.bootstrap.config import state_path, with_model_dirs
 from genai_fill_server.executors.side_process import SideProcess
 from genai_fill_server.service.engine_policy import under_policy
 from genai_fill_server.store.state_dir import StateDir
@@ -18,6 +18,7 @@ def list_engines(
 ) -> tuple[EngineDescription, ...]:
     """Return every engine under this studio's policy. Raises `WorkerDied`."""
     state = StateDir(state_path(settings, environment))
+    settings = with_model_dirs(settings, environment)
     start_child = child_starter(settings, environment, state.log_dir)
     side = SideProcess(lambda: start_child("side", devices_of(settings)[0]))
     try:

@@ -11,11 +11,18 @@ from importlib.metadata import EntryPoint, entry_points
 from genai_fill_contract.settings import Settings
 
 GROUP = "genai_fill.engines"
+MODEL_ENGINES = "diffusers"
 
 
 def installed_engines() -> list[EntryPoint]:
     """Return the entry points of engines, ours and a studio's own, in a steady order."""
     return sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+
+
+def has_model_engines(broken: Iterable[str]) -> bool:
+    """Whether the engines for models are installed and not among the ``broken`` ones."""
+    points = {point.name for point in installed_engines()}
+    return MODEL_ENGINES in points - set(broken)
 
 
 def engines_fingerprint(settings: Settings) -> str:

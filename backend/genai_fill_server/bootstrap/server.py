@@ -19,7 +19,12 @@ from genai_fill_contract import CONTRACT_VERSION
 from genai_fill_contract.hello import Hello
 from genai_fill_contract.settings import Settings
 from genai_fill_server.bootstrap.children import child_starter, devices_of
-from genai_fill_server.bootstrap.config import allowed_roots, state_path, trusted_files
+from genai_fill_server.bootstrap.config import (
+    allowed_roots,
+    state_path,
+    trusted_files,
+    with_model_dirs,
+)
 from genai_fill_server.bootstrap.engine_points import engines_fingerprint
 from genai_fill_server.bootstrap.logs import log_to_file
 from genai_fill_server.executors.engine_catalogue import RememberedEngines
@@ -70,6 +75,7 @@ def product_version() -> str:
 def run_server(settings: Settings, environment: Mapping[str, str], options: ServeOptions) -> None:
     """Serve until SIGINT or SIGTERM. Raises `BackendStartFailed` or `ConfigError`."""
     state = StateDir(state_path(settings, environment))
+    settings = with_model_dirs(settings, environment)
     with ExitStack() as stack:
         stack.callback(state.lock().release)
         log_to_file(state.log_dir / "server.log", verbose=options.verbose)

@@ -113,7 +113,18 @@ class WorkerDuties:
                 engine_settings(self._start.settings, self._start.device)
             )
             self._engines = {engine.description.id: engine for engine in made}
+            self._broken = [*self._broken, *self._not_installed()]
         return self._engines
+
+    def _not_installed(self) -> Sequence[EngineDescription]:
+        """Return the models that an artist could have, unless the model engines are broken."""
+        from genai_fill_server.bootstrap.engine_points import has_model_engines
+        from genai_fill_server.bootstrap.model_folders import engines_not_installed
+
+        if not has_model_engines([engine.id for engine in self._broken]):
+            return ()
+        assert self._engines is not None
+        return engines_not_installed([engine.description for engine in self._engines.values()])
 
 
 if __name__ == "__main__":

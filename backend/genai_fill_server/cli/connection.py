@@ -24,7 +24,7 @@ from genai_fill_contract.settings import (
     Settings,
     environment_name,
 )
-from genai_fill_server.bootstrap.config import allowed_roots, state_path
+from genai_fill_server.bootstrap.config import allowed_roots, state_path, with_model_dirs
 from genai_fill_server.http.client import BackendClient
 from genai_fill_server.store.state_dir import StateDir
 
@@ -131,6 +131,10 @@ def _start(
     if resolved.origins["server.allowed_roots"] is Origin.DEFAULT:
         roots = [*allowed_roots(settings), *(str(folder) for folder in touched)]
         child[environment_name("server.allowed_roots")] = ";".join(roots)
+    if resolved.origins["models.dirs"] is Origin.DEFAULT:
+        # Its state folder is a temporary one; the user's models are not in there.
+        models = with_model_dirs(settings, environment).models
+        child[environment_name("models.dirs")] = ";".join(models.dirs)
     command = [sys.executable, "-P", "-m", "genai_fill_server.cli", "serve"]
     command += ["--host", "127.0.0.1", "--port", "0", "--state-dir", str(state)]
     command += ["--audit-log", str(audit), "--until-stdin-closes"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from genai_fill_contract.errors import GenAIFillError, OutputNotWritable
-from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, serve
+from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, models, serve
 from genai_fill_server.cli.exit_codes import EXIT_CANCELLED, EXIT_FAILED, exit_code_of, tell
 
 
@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
     app.command("doctor")(doctor.doctor)
     app.command("config")(config.config)
     app.command("demo")(demo.demo)
+    app.add_typer(models.build_models_app(), name="models")
     return app
 
 
