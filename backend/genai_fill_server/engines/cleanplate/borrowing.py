@@ -33,6 +33,7 @@ from genai_fill_server.engines.cleanplate.motion import (
     identity,
     linked,
 )
+from genai_fill_server.engines.cleanplate.patches import Patches
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
 from genai_fill_server.engines.cleanplate.transfer import (
@@ -79,6 +80,7 @@ class Borrower:
         self._threads = threads
         self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
         self.motion = CameraMotion(options.motion)
+        self.patches = Patches(shot, options, watch, self.proxies, self.motion)
 
     def holes(self, frame: int) -> Holes | None:
         """Return the pixels to fill in the crop of ``frame``, None when there are none."""
@@ -182,7 +184,7 @@ class Borrower:
             return 0, 0
         target = self.target(proxy, holes)
         hole = coarse_hole(target.hole)
-        seen = np.zeros(int(hole.sum()), np.bool_)
+        seen = self.patches.coverage(frame, target.region, hole)
         for candidate in self.candidates(frame):
             seen |= coverage(target.region, hole, candidate)
         return int((~seen).sum()), len(seen)
@@ -194,7 +196,8 @@ class Borrower:
             return None
         target = self.target(proxy, holes)
         lookup = Lookup.of(holes, target.region, self.proxies.factor)
-        aligned = self._aligned(target, self.candidates(frame))
+        patched = self.patches.over(target, holes, lookup)
+        aligned = [] if patched.is_whole else self._aligned(target, self.candidates(frame))
         gathered = Gathered.empty(len(holes))
         if aligned:
             self._watch.check()
@@ -202,6 +205,7 @@ class Borrower:
             self._gather(gathered, aligned, lookup, weights, frame)
         missing = gathered.mass <= 0.0
         gathered.normalise()
+        patched.lay_over(gathered.encoded, missing, gathered.origin)
         confidence = self._confidence(aligned, lookup, missing)
         return Borrowed(
             frame, holes, target, lookup, gathered.encoded, missing, gathered.origin, confidence

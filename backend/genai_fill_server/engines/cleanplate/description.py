@@ -14,6 +14,7 @@ from genai_fill_contract.engine import (
     OptionType,
 )
 from genai_fill_contract.fill import OptionValue
+from genai_fill_contract.plate import InputRole
 
 
 class Motion(enum.StrEnum):
@@ -129,6 +130,7 @@ DESCRIPTION = EngineDescription(
     context_px=64,
     matches_seams=True,
     matches_grain=True,
+    inputs=(InputRole.PATCH,),
     licence="Apache-2.0",
 )
 

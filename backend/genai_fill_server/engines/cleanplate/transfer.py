@@ -139,10 +139,10 @@ def from_source(shot: Shot, alignment: Alignment, place: Floats) -> tuple[Floats
     if broken is not None:
         blocked |= broken
     offset = np.array([window.x0, window.y0], np.float32)
-    return _in_both_lights(pixels, blocked.astype(np.uint8), place - offset)
+    return in_both_lights(pixels, blocked.astype(np.uint8), place - offset)
 
 
-def _in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
+def in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
     """Return encoded samples: of the logarithm in the dark, of light itself in highlights.
 
     Light is what a lens averages, but beside a lamp its filter rings dark pixels by more than

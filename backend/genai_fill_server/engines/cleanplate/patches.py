@@ -1,0 +1,311 @@
+"""Painted and approved frames, carried through the shot in place of what would be found.
+
+A patch is a frame with an alpha: where that is not 0, its picture holds. On its own frame it
+is taken as it is; on others it is brought there by the motion of the plane it lies on, with
+the light of the frame it comes to. Between two patches the nearer one shows, with a dissolve
+half-way; what neither shows the next nearest may.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_contract.plate import InputRole, Window
+from genai_fill_server.engines.cleanplate.alignment import Target, Way, align
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
+from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.motion import (
+    CameraMotion,
+    Matrix,
+    Points,
+    moved,
+    warped,
+)
+from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
+from genai_fill_server.engines.cleanplate.region import Region, bounds
+from genai_fill_server.engines.cleanplate.trails import Trail
+from genai_fill_server.engines.cleanplate.transfer import (
+    Holes,
+    Lookup,
+    brightened,
+    in_both_lights,
+    places_of,
+)
+from genai_fill_server.service.ports import Shot, Watch
+
+Mask = npt.NDArray[np.bool_]
+
+DISSOLVE_FRAMES = 12
+"""Over at most how many frames, half-way between two patches, one goes over into the other."""
+
+_KEPT_PICTURES = 6
+_A_SIDE = 2
+_MARGIN_PX = 8
+_COARSE_STEP = 4
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch: linear ``pixels`` of ``window`` (plate from 0), and where they hold.
+
+    ``weight`` is 0 to 1, ``blocked`` marks pixels that are neither patch nor background.
+    ``shown`` is the weight at the proxies' size as bytes; ``plane`` the patch's plane.
+    """
+
+    frame: int
+    window: Window
+    pixels: Floats
+    weight: Floats
+    blocked: npt.NDArray[np.uint8]
+    shown: npt.NDArray[np.uint8]
+    plane: int
+
+
+@dataclass
+class Patched:
+    """What patches give for a hole: colours (n, 3) encoded, cover (n,) 0 to 1, origin (n,)."""
+
+    encoded: Floats
+    cover: Floats
+    origin: Floats
+
+    @classmethod
+    def nothing(cls, count: int) -> Patched:
+        """Return what no patch gives."""
+        return cls(
+            np.zeros((count, 3), np.float32),
+            np.zeros(count, np.float32),
+            np.zeros(count, np.float32),
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the patches fill the hole altogether."""
+        return bool((self.cover >= 1.0).all())
+
+    def put_under(self, encoded: Floats, weight: Floats, offset: int) -> None:
+        """Let another source show where this does not, as far as its ``weight`` goes."""
+        share = (1.0 - self.cover) * weight
+        total = self.cover + share
+        part = (share / np.maximum(total, 1e-6))[:, None]
+        self.encoded += part * (encoded - self.encoded)
+        self.origin = np.where(share > self.cover, np.float32(offset), self.origin)
+        self.cover = np.asarray(total, np.float32)
+
+    def lay_over(self, encoded: Floats, missing: Mask, origin: Floats) -> None:
+        """Put the patches over what was found otherwise, in place."""
+        if not self.cover.any():
+            return
+        cover = np.where(missing & (self.cover > 0.0), np.float32(1.0), self.cover)
+        encoded += cover[:, None] * (self.encoded - encoded)
+        origin[:] = np.where(cover > 0.5, self.origin, origin)
+        missing &= self.cover <= 0.0
+
+
+class Patches:
+    """The patches of a shot. Without any, everything here costs nothing."""
+
+    def __init__(
+        self,
+        shot: Shot,
+        options: CleanPlateOptions,
+        watch: Watch,
+        proxies: Proxies,
+        motion: CameraMotion,
+    ) -> None:
+        self._shot = shot
+        self._options = options
+        self._proxies = proxies
+        self._motion = motion
+        self._trails: dict[int, Trail] = {}
+        self._planes: dict[int, int] = {}
+        self._pictures: OrderedDict[int, Patch | None] = OrderedDict()
+        self.frames: tuple[int, ...] = tuple(
+            frame
+            for frame in shot.input_frames(InputRole.PATCH)
+            if frame in shot.reach and shot.has_frame(frame)
+        )
+        lost = len(shot.input_frames(InputRole.PATCH)) - len(self.frames)
+        if lost:
+            watch.log(f"{lost} patch frames are outside the plate's frames and cannot be used.")
+
+    def over(self, target: Target, holes: Holes, lookup: Lookup) -> Patched:
+        """Return what the patches show of a target's hole."""
+        frame = target.proxy.frame
+        patched = Patched.nothing(len(holes))
+        near = self._near(frame)
+        if not near:
+            return patched
+        if near[0] == frame:
+            encoded, weight = self._own(frame, holes)
+            patched.put_under(encoded, weight, 0)
+            near = near[1:]
+        before = next((p for p in near if p < frame), None)
+        after = next((p for p in near if p > frame), None)
+        if before is not None and after is not None:
+            share = _dissolved(frame, before, after)
+            if 0.0 < share < 1.0:
+                self._dissolve(patched, (before, after), share, target, lookup)
+                near = tuple(p for p in near if p not in (before, after))
+        for number in near:
+            if patched.is_whole:
+                break
+            encoded, weight = self._carried(number, target, lookup)
+            patched.put_under(encoded, weight, number - frame)
+        return patched
+
+    def coverage(self, frame: int, region: Region, coarse_hole: Mask) -> Mask:
+        """Return which pixels of a coarse grid over a hole the patches can show, (n,)."""
+        shown = np.zeros(int(coarse_hole.sum()), np.bool_)
+        height, width = coarse_hole.shape
+        scale = np.diag([float(_COARSE_STEP), float(_COARSE_STEP), 1.0])
+        for number in self._near(frame):
+            patch = self._patch(number)
+            matrix = self._matrix(frame, patch)
+            if patch is not None and matrix is not None:
+                seen = warped(patch.shown, matrix @ region.offset @ scale, (width, height), False)
+                shown |= seen[coarse_hole] > 0
+        return shown
+
+    def _near(self, frame: int) -> tuple[int, ...]:
+        """Return the patches asked at ``frame``, nearest first: a few on each side."""
+        before = sorted((p for p in self.frames if p <= frame), reverse=True)[:_A_SIDE]
+        after = sorted(p for p in self.frames if p > frame)[:_A_SIDE]
+        return tuple(sorted(before + after, key=lambda p: (abs(p - frame), p)))
+
+    def _dissolve(
+        self,
+        patched: Patched,
+        pair: tuple[int, int],
+        share: float,
+        target: Target,
+        lookup: Lookup,
+    ) -> None:
+        """Add a mix of two patches, ``share`` of the second; each alone where it is alone."""
+        (a, a_weight), (b, b_weight) = (self._carried(p, target, lookup) for p in pair)
+        left, right = (1.0 - share) * a_weight, share * b_weight
+        total = np.maximum(left + right, 1e-6)[:, None]
+        mixed = (left[:, None] * a + right[:, None] * b) / total
+        nearer = pair[1] if share > 0.5 else pair[0]
+        both = np.maximum(a_weight, b_weight)
+        patched.put_under(mixed.astype(np.float32), both, nearer - target.proxy.frame)
+
+    def _own(self, frame: int, holes: Holes) -> tuple[Floats, Floats]:
+        """Return the patch's own pixels on its own frame, wherever it has any."""
+        patch = self._patch(frame)
+        if patch is None:
+            return np.zeros((len(holes), 3), np.float32), np.zeros(len(holes), np.float32)
+        place = np.column_stack([holes.columns, holes.rows]).astype(np.float32)
+        encoded, weight = _sampled(patch, place)
+        return encoded, (weight > 0.0).astype(np.float32)
+
+    def _carried(self, number: int, target: Target, lookup: Lookup) -> tuple[Floats, Floats]:
+        """Return encoded colours (n, 3) and weights (n,) of a patch, brought to the target."""
+        nothing = np.zeros((len(lookup.x), 3), np.float32), np.zeros(len(lookup.x), np.float32)
+        patch = self._patch(number)
+        matrix = self._matrix(target.proxy.frame, patch)
+        source = self._proxies.get(number)
+        if patch is None or matrix is None or source is None:
+            return nothing
+        place, gain = self._placed(target, lookup, self._way(source, matrix, patch))
+        encoded, weight = _sampled(patch, place)
+        return brightened(encoded, gain), weight
+
+    def _way(self, source: Proxy, matrix: Matrix, patch: Patch) -> Way:
+        return Way(source, matrix, patch.plane, alone=self._trail(patch.frame).is_single)
+
+    def _placed(self, target: Target, lookup: Lookup, way: Way) -> tuple[Floats, Floats]:
+        """Return where the hole lies in the patch's plate, and the light it needs (log2)."""
+        factor = self._proxies.factor
+        alignment = align(target, way, self._options)
+        every = np.ones(len(lookup.x), np.bool_)
+        if alignment is not None:
+            place = places_of(alignment, lookup, factor, every)
+            return place, lookup.of_half().read(alignment.gain)
+        # Nothing round the hole is seen in both frames: the camera's motion must do.
+        at = np.column_stack([lookup.x + target.region.x0, lookup.y + target.region.y0])
+        place = moved(way.matrix, at.astype(np.float32)) * np.float32(factor)
+        return place + np.float32((factor - 1) / 2), np.zeros((len(at), 3), np.float32)
+
+    def _matrix(self, frame: int, patch: Patch | None) -> Matrix | None:
+        if patch is None:
+            return None
+        return self._trail(patch.frame).from_frame(frame, patch.plane)
+
+    def _trail(self, frame: int) -> Trail:
+        if frame not in self._trails:
+            self._trails[frame] = Trail(frame, self._proxies, self._motion)
+        return self._trails[frame]
+
+    def _patch(self, frame: int) -> Patch | None:
+        if frame not in self._pictures:
+            self._pictures[frame] = self._read(frame)
+            while len(self._pictures) > _KEPT_PICTURES:
+                self._pictures.popitem(last=False)
+        self._pictures.move_to_end(frame)
+        return self._pictures[frame]
+
+    def _read(self, frame: int) -> Patch | None:
+        plate = self._shot.plate_window
+        rgb, alpha = self._shot.input(InputRole.PATCH, frame, plate)
+        support = bounds(alpha > 0.0)
+        if support is None:
+            return None
+        window = support.grown(_MARGIN_PX).intersection(Window(0, 0, plate.width, plate.height))
+        box = slice(window.y0, window.y1), slice(window.x0, window.x1)
+        shown = alpha[box] > 0.0
+        at = window.shifted(plate.x0, plate.y0)
+        round_it = np.nan_to_num(self._shot.plate(frame, at), posinf=0.0, neginf=0.0)
+        pixels = np.where(shown[..., None], rgb[box], round_it)
+        blocked = ~shown & hole_of(self._shot.matte(frame, at))
+        # A soft edge was painted over the plate: its outer half is as good as not there.
+        weight = np.minimum(alpha[box] * np.float32(2.0), np.float32(1.0))
+        small = self._small(alpha)
+        return Patch(
+            frame,
+            window,
+            np.ascontiguousarray(pixels, np.float32),
+            np.ascontiguousarray(weight, np.float32),
+            blocked.astype(np.uint8),
+            small,
+            self._plane(frame, small),
+        )
+
+    def _plane(self, frame: int, shown: npt.NDArray[np.uint8]) -> int:
+        """Return on which plane of its frame a patch lies: that of the points round it."""
+        if frame not in self._planes:
+            contours, _ = cv2.findContours(shown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            rims = [contour.reshape(-1, 2) for contour in contours]
+            rim: Points = np.concatenate([np.zeros((0, 2), np.float32), *rims]).astype(np.float32)
+            thinned = rim[:: max(1, len(rim) // 64)]
+            self._planes[frame] = self._trail(frame).plane_near(thinned)
+        return self._planes[frame]
+
+    def _small(self, alpha: Floats) -> npt.NDArray[np.uint8]:
+        size = (self._proxies.width, self._proxies.height)
+        held = (alpha >= 0.5).astype(np.float32)
+        reduced = cv2.resize(held, size, interpolation=cv2.INTER_AREA)
+        return np.where(reduced > 0.999, np.uint8(255), np.uint8(0))
+
+
+def _dissolved(frame: int, first: int, second: int) -> float:
+    """Return how far the patch of ``second`` has replaced that of ``first``, 0 to 1."""
+    length = min(DISSOLVE_FRAMES, second - first)
+    along = (frame - 0.5 * (first + second)) / length + 0.5
+    t = min(1.0, max(0.0, along))
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _sampled(patch: Patch, place: Floats) -> tuple[Floats, Floats]:
+    """Return encoded colours (n, 3) and weights (n,) of a patch at full-size places."""
+    local = place - np.array([patch.window.x0, patch.window.y0], np.float32)
+    local = np.where(np.isfinite(local), local, np.float32(-1e4)).astype(np.float32)
+    encoded, found = in_both_lights(patch.pixels, patch.blocked, local)
+    at = Lookup(np.ascontiguousarray(local[:, 0]), np.ascontiguousarray(local[:, 1]))
+    weight = np.where(found, at.read(patch.weight), 0.0)
+    return encoded, weight.astype(np.float32)
