@@ -33,11 +33,13 @@ from genai_fill_server.engines.cleanplate.region import Region
 
 Mask = npt.NDArray[np.bool_]
 
-_REFINE_POINTS = 250
+_REFINE_POINTS = 120
 _ROUND_TRIP_PX = 0.7
 _FLOW_GAIN = 0.85
 _REFINE_PX = 3.0
 _RELIEF_PX = 2.5
+_RELIEF_STOPS = (0.12, 0.6)
+_RELIEF_SHARE = 0.03
 _MINIMUM_FLOW_SIDE_PX = 32
 
 
@@ -187,6 +189,17 @@ def _followed(image: Floats | Bytes, place: Floats) -> Floats:
     )
 
 
+def _has_relief(target: Target, seen: Bytes, usable: Mask) -> bool:
+    """Whether a plane leaves more unexplained than grain, short of another plane."""
+    both = target.known & usable
+    count = int(both.sum())
+    if count == 0:
+        return False
+    error = cv2.blur(cv2.absdiff(target.levels, seen), (9, 9))
+    low, high = (stops * LEVELS_PER_STOP for stops in _RELIEF_STOPS)
+    return int(((error > low) & (error < high) & both).sum()) > _RELIEF_SHARE * count
+
+
 def _residual_flow(
     target: Target, seen: Bytes, usable: Mask, alone: bool, options: CleanPlateOptions
 ) -> Floats | None:
@@ -195,6 +208,8 @@ def _residual_flow(
     None: the plane explains everything that the flow would.
     """
     if options.motion is not Motion.DENSE or min(target.levels.shape) < _MINIMUM_FLOW_SIDE_PX:
+        return None
+    if not alone or not _has_relief(target, seen, usable):
         return None
     # Where only one of the two shows background, both show it: no object, no false motion.
     first = np.where(target.known | ~usable, target.levels, seen)

@@ -25,6 +25,8 @@ _UNUSABLE = np.float32(1e3)
 _TIME_COST = 0.004
 _BLUR_COST = 0.5
 _NEIGHBOUR_COST = 0.03
+_PLANE_COST = 0.2
+_PLANE_PX = 12
 _COVERAGE_STEP = 4
 _WANTED_PER_PIXEL = 3
 _ALONE_STOPS = np.float32(0.1)
@@ -158,7 +160,7 @@ def _apart(aligned: Sequence[Alignment], several: bool) -> list[Floats]:
 
 
 def _texture(levels: Floats, known: Mask) -> Floats:
-    """Return the local mean slope of ``levels`` in stops a pixel, weighted, at most half.
+    """Return the local mean slope of ``levels`` in stops a pixel, weighted, at most a quarter.
 
     That is what sources would disagree by if the plane were wrong by a pixel between them.
     """
@@ -168,7 +170,7 @@ def _texture(levels: Floats, known: Mask) -> Floats:
     slope = np.asarray(np.hypot(slope_x, slope_y) * inner, np.float32)
     mass = np.maximum(_blurred(np.asarray(inner, np.float32), 3), np.float32(1e-2))
     mean = _blurred(slope, 3) / mass / np.float32(LEVELS_PER_STOP)
-    return np.asarray(_TEXTURE_WORTH * np.minimum(mean, 0.5), np.float32)
+    return np.asarray(_TEXTURE_WORTH * np.minimum(mean, 0.25), np.float32)
 
 
 def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:
@@ -192,11 +194,17 @@ def choose(target: Target, aligned: Sequence[Alignment]) -> Floats:
     own_price = costs(target, aligned)
     allowed = own_price < _UNUSABLE
     price = own_price.copy()
+    planes = [a.plane for a in aligned]
     for _ in range(3):
         labels = np.argmin(price, axis=0)
         for index in range(len(aligned)):
             alike = _blurred((labels == index).astype(np.float32), 4)
             price[index] = own_price[index] + np.float32(_NEIGHBOUR_COST) * (1.0 - alike)
+        if len(set(planes)) > 1:
+            for plane in set(planes):
+                own = [i for i, p in enumerate(planes) if p == plane]
+                alike = _blurred(np.isin(labels, own).astype(np.float32), _PLANE_PX)
+                price[own] += np.float32(_PLANE_COST) * (1.0 - alike)
     labels = np.argmin(price, axis=0)
     weights = np.zeros_like(price)
     for index in range(len(aligned)):
