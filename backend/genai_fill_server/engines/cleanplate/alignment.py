@@ -94,12 +94,15 @@ class Way:
     """How to come from the target to a source: the chain's matrix of one plane.
 
     ``alone``: the target has no other plane, so what the plane cannot explain is relief.
+    ``place``: where each pixel of the region lies on the source, when that is known and
+    nothing is to be estimated.
     """
 
     source: Proxy
     matrix: Matrix
     plane: int = 0
     alone: bool = True
+    place: Floats | None = None
 
 
 def align(target: Target, way: Way, options: CleanPlateOptions) -> Alignment | None:
@@ -113,6 +116,11 @@ def align(target: Target, way: Way, options: CleanPlateOptions) -> Alignment | N
     if not usable.any():
         return None
     seen = _exposed_as(target, seen, usable)
+    if way.place is not None:
+        shape = way.place.shape
+        back = moved(np.asarray(np.linalg.inv(local), np.float64), way.place.reshape(-1, 2))
+        known = back.reshape(shape) - _grid(*shape[:2])
+        return _assembled(target, way, local, (seen, usable), known, options)
     if options.motion is not Motion.NONE:
         refined = _refined(target, seen, usable, local, options.motion)
         if refined is not None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, Way, align
+from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, camera_motion
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
     best_frames,
@@ -26,7 +27,6 @@ from genai_fill_server.engines.cleanplate.description import (
 )
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.motion import (
-    CameraMotion,
     Matrix,
     Step,
     Ways,
@@ -79,8 +79,9 @@ class Borrower:
         self._watch = watch
         self._threads = threads
         self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
-        self.motion = CameraMotion(options.motion)
-        self.patches = Patches(shot, options, watch, self.proxies, self.motion)
+        self.artist = ArtistMotion(shot, self.proxies)
+        self.motion = camera_motion(options.motion, self.artist)
+        self.patches = Patches(shot, options, watch, self.proxies, self.motion, self.artist)
 
     def holes(self, frame: int) -> Holes | None:
         """Return the pixels to fill in the crop of ``frame``, None when there are none."""
@@ -216,8 +217,15 @@ class Borrower:
         shown = [coverage(target.region, hole, candidate) for candidate in candidates]
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
+        given = {i: self.artist.place(target, candidates[i].proxy.frame) for i in chosen}
         ways = [
-            Way(candidates[i].proxy, matrix, plane, alone=len(candidates[i].matrices) == 1)
+            Way(
+                candidates[i].proxy,
+                matrix,
+                plane,
+                alone=len(candidates[i].matrices) == 1,
+                place=given[i],
+            )
             for i in chosen
             for plane, matrix in enumerate(candidates[i].matrices)
             if matrix is not None

@@ -130,7 +130,12 @@ DESCRIPTION = EngineDescription(
     context_px=64,
     matches_seams=True,
     matches_grain=True,
-    inputs=(InputRole.PATCH,),
+    inputs=(
+        InputRole.PATCH,
+        InputRole.MOTION_FORWARD,
+        InputRole.MOTION_BACKWARD,
+        InputRole.STMAP,
+    ),
     licence="Apache-2.0",
 )
 

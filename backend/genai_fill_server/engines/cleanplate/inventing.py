@@ -125,7 +125,8 @@ class Inventor:
             way = self._borrower.chain(borrowed.frame, key.frame)
             if way is None:
                 return
-            alignment = align(borrowed.target, Way(*way), self._options)
+            given = self._borrower.artist.place(borrowed.target, key.frame)
+            alignment = align(borrowed.target, Way(*way, place=given), self._options)
             if alignment is None:
                 return
             place = places_of(alignment, borrowed.lookup, factor, missing)

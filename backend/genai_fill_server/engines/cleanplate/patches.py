@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import InputRole, Window
 from genai_fill_server.engines.cleanplate.alignment import Target, Way, align
+from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.motion import (
@@ -117,11 +118,13 @@ class Patches:
         watch: Watch,
         proxies: Proxies,
         motion: CameraMotion,
+        artist: ArtistMotion,
     ) -> None:
         self._shot = shot
         self._options = options
         self._proxies = proxies
         self._motion = motion
+        self._artist = artist
         self._trails: dict[int, Trail] = {}
         self._planes: dict[int, int] = {}
         self._pictures: OrderedDict[int, Patch | None] = OrderedDict()
@@ -212,12 +215,14 @@ class Patches:
         source = self._proxies.get(number)
         if patch is None or matrix is None or source is None:
             return nothing
-        place, gain = self._placed(target, lookup, self._way(source, matrix, patch))
+        place, gain = self._placed(target, lookup, self._way(target, source, matrix, patch))
         encoded, weight = _sampled(patch, place)
         return brightened(encoded, gain), weight
 
-    def _way(self, source: Proxy, matrix: Matrix, patch: Patch) -> Way:
-        return Way(source, matrix, patch.plane, alone=self._trail(patch.frame).is_single)
+    def _way(self, target: Target, source: Proxy, matrix: Matrix, patch: Patch) -> Way:
+        alone = self._trail(patch.frame).is_single
+        place = self._artist.place(target, patch.frame)
+        return Way(source, matrix, patch.plane, alone, place)
 
     def _placed(self, target: Target, lookup: Lookup, way: Way) -> tuple[Floats, Floats]:
         """Return where the hole lies in the patch's plate, and the light it needs (log2)."""
