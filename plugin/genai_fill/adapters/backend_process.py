@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -128,6 +129,11 @@ class LocalBackendProcess:
                 hint="Look at backend.command, and whether the state folder can be written to.",
             ) from error
         self._log = log
+        # Somebody must wait for a child, or it stays a zombie of Nuke's once it has ended.
+        reaper = threading.Thread(
+            target=self._process.wait, name="genai-fill backend's end", daemon=True
+        )
+        reaper.start()
 
     def failure(self) -> str | None:
         """Return why the backend ended, when it did; None while it runs or never started.
