@@ -57,7 +57,7 @@ def without_nonfinite(image: Floats) -> tuple[Floats, npt.NDArray[np.bool_] | No
     bad = ~np.isfinite(image)
     fixed = image.copy()
     fixed[bad] = 0.0
-    pixels = bad.any(axis=-1)
+    pixels = np.asarray(bad.any(axis=-1), np.bool_)
     return fixed, (pixels if pixels.any() else None)
 
 

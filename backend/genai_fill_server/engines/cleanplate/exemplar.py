@@ -19,6 +19,7 @@ from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.kernels import (
     match_patches,
     measure_patches,
+    peel_patches,
     vote_patches,
 )
 from genai_fill_server.service.ports import Watch
@@ -28,15 +29,23 @@ Field = npt.NDArray[np.int32]
 
 RADIUS = 3
 _SMALLEST_SIDE_PX = 24
-_TEXTURE_WEIGHT = 1.5
+_TEXTURE_WEIGHT = 3.0
+_TRUST_FALLOFF = 1.15
+_WAY_PRICE = 0.012
+_SHIFT_LIMIT = np.float32(0.25)
+_BITE = 12000
+_COARSE_THICKNESS_PX = 6.0
+_PEEL_CHOICES = 20000
 
 
 @dataclass
 class _Level:
-    """One size of the picture; planes are padded by the patch radius."""
+    """One size of the picture, padded by the patch radius.
+
+    ``image`` (h, w, 5) holds three colours and two texture planes; both are repainted.
+    """
 
     image: Floats
-    texture: Floats
     hole: Mask
     allowed: Mask
 
@@ -61,10 +70,12 @@ def synthesise(
         level = levels[depth]
         if painted is not None and field is not None:
             field = _enlarged(field, level)
-            _paint_from_coarse(level, painted, field, depth)
+            _paint_from_coarse(level, painted, field)
+        else:
+            field = _peeled(level, watch)
         field = _settle(level, field, depth, seed, rounds, watch)
         painted = level.image
-    inner = levels[0].image[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    inner = levels[0].image[RADIUS:-RADIUS, RADIUS:-RADIUS, :3]
     return np.where(hole[..., None], inner[: hole.shape[0], : hole.shape[1]], encoded)
 
 
@@ -78,13 +89,12 @@ def _pyramid(encoded: Floats, start: Floats, unknown: Mask) -> list[_Level]:
         levels.append(level)
         height, width = known.shape
         thick = cv2.distanceTransform((known < 0.999).astype(np.uint8), cv2.DIST_L2, 3).max()
-        if min(height, width) < 2 * _SMALLEST_SIDE_PX or thick < RADIUS:
+        if min(height, width) < 2 * _SMALLEST_SIDE_PX or thick <= _COARSE_THICKNESS_PX:
             break
         half_known = _half(known)
         half = _half(image * known[..., None])
-        filled = pull_push(
-            half / np.maximum(half_known, 1e-6)[..., None], (half_known > 0.3).astype(np.float32)
-        )
+        mean = np.asarray(half / np.maximum(half_known, 1e-6)[..., None], np.float32)
+        filled = pull_push(mean, (half_known > 0.3).astype(np.float32))
         # A reduced pixel that is partly known is known: holes must shrink, not grow.
         image, known = filled, (half_known > 0.3).astype(np.float32)
     return levels
@@ -107,9 +117,9 @@ def _level(image: Floats, unknown: Mask) -> _Level:
     allowed = cv2.erode(
         free, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    return _Level(
-        np.asarray(padded, np.float32), _texture(padded, hole), hole, allowed.astype(np.bool_)
-    )
+    colours = np.asarray(padded, np.float32)
+    features = np.dstack([colours, _texture(colours, hole)])
+    return _Level(np.ascontiguousarray(features), hole, allowed.astype(np.bool_))
 
 
 def _texture(padded: Floats, hole: Mask) -> Floats:
@@ -139,7 +149,7 @@ def _enlarged(field: Field, level: _Level) -> Field:
     return np.asarray(big, np.int32)
 
 
-def _paint_from_coarse(level: _Level, painted: Floats, field: Field, depth: int) -> None:
+def _paint_from_coarse(level: _Level, painted: Floats, field: Field) -> None:
     """Start a level with the pixels that the coarser level's matches point at."""
     height, width = level.hole.shape
     rows = np.clip(field[..., 0], RADIUS, height - RADIUS - 1)
@@ -157,6 +167,32 @@ def _paint_from_coarse(level: _Level, painted: Floats, field: Field, depth: int)
         level.image[rest] = padded[rest]
 
 
+def _peeled(level: _Level, watch: Watch) -> Field:
+    """Paint the coarsest level from the hole's edge inwards; return where pixels came from.
+
+    Lines that enter the hole are carried on before any average can wash them out.
+    """
+    height, width = level.hole.shape
+    choices = np.ascontiguousarray(np.argwhere(level.allowed), np.int32)
+    choices = np.ascontiguousarray(choices[:: max(1, len(choices) // _PEEL_CHOICES)])
+    field = np.zeros((height, width, 2), np.int32)
+    known = (~level.hole).astype(np.uint8)
+    while not known.all():
+        watch.check()
+        edge = (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0) & (known == 0)
+        ring = np.ascontiguousarray(np.argwhere(edge), np.int32)
+        if len(ring) == 0:
+            break
+        inner = np.clip(ring, RADIUS, np.array([height, width]) - RADIUS - 1).astype(np.int32)
+        matches = np.zeros_like(ring)
+        peel_patches(level.image, known, np.ascontiguousarray(inner), choices, matches, RADIUS)
+        rows, columns = ring[:, 0], ring[:, 1]
+        level.image[rows, columns] = level.image[matches[:, 0], matches[:, 1]]
+        field[rows, columns] = matches
+        known[rows, columns] = 1
+    return field
+
+
 def _settle(
     level: _Level, field: Field | None, depth: int, seed: int, rounds: int, watch: Watch
 ) -> Field:
@@ -166,59 +202,87 @@ def _settle(
     inside_frame = np.zeros_like(grown)
     inside_frame[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = True
     matched = grown & inside_frame
-    wanted = np.ascontiguousarray(np.argwhere(matched), np.int32)
+    search = _Search(
+        level=level,
+        depth=depth,
+        wanted=np.ascontiguousarray(np.argwhere(matched), np.int32),
+        field=_valid_field(level, field, matched, seed + depth),
+        distance=np.full((height, width), np.inf, np.float32),
+        shifts=np.zeros((height, width, 3), np.float32),
+        watch=watch,
+    )
     inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
-    allowed = level.allowed.astype(np.uint8)
-    field = _valid_field(level, field, matched, seed + depth)
-    distance = np.full((height, width), np.inf, np.float32)
+    hole = level.hole.astype(np.uint8)
+    # The hole's edge knows what belongs there; its middle only what was guessed before.
+    depth_px = cv2.distanceTransform(hole, cv2.DIST_L2, 3)
+    trust = np.where(matched, np.power(_TRUST_FALLOFF, -depth_px), 0.0).astype(np.float32)
     turns = rounds if depth == 0 else rounds + 2 * min(depth, 4)
     for turn in range(turns):
-        watch.check()
-        features = np.ascontiguousarray(np.dstack([level.image, level.texture]))
-        measure_patches(features, wanted, field, distance, RADIUS)
-        _search(features, allowed, wanted, field, distance, seed * 1009 + depth * 64 + turn, watch)
+        search.run(seed * 1009 + depth * 64 + turn)
         last = depth == 0 and turn == turns - 1
-        scale = np.float32(max(1e-6, 0.3 * float(np.percentile(distance[matched], 60))))
+        scale = np.float32(max(1e-6, 0.3 * float(np.percentile(search.distance[matched], 60))))
         vote_patches(
             level.image,
-            level.hole.astype(np.uint8),
+            hole,
             inside,
-            matched.astype(np.uint8),
-            field,
-            distance,
+            search.field,
+            search.distance,
+            search.shifts,
+            trust,
             RADIUS,
             scale,
             last,
         )
-    return field
+    return search.field
 
 
-def _search(
-    features: Floats,
-    allowed: npt.NDArray[np.uint8],
-    wanted: npt.NDArray[np.int32],
-    field: Field,
-    distance: Floats,
-    seed: int,
-    watch: Watch,
-) -> None:
-    # In bites of rows, so that a cancel is noticed within a fraction of a second.
-    bite = 20000
-    for turn in range(2):
-        starts = range(0, len(wanted), bite)
-        for start in starts if turn == 0 else reversed(starts):
-            watch.check()
-            part = wanted[start : start + bite]
-            match_patches(
-                features,
-                allowed,
-                np.ascontiguousarray(part if turn == 0 else part[::-1]),
-                field,
-                distance,
-                RADIUS,
-                turn == 0,
-                np.uint64((seed * 2 + turn) * 1000003 + start),
-            )
+@dataclass
+class _Search:
+    """The nearest-neighbour field of one level and what improves it."""
+
+    level: _Level
+    depth: int
+    wanted: npt.NDArray[np.int32]
+    field: Field
+    distance: Floats
+    shifts: Floats
+    watch: Watch
+
+    def run(self, seed: int) -> None:
+        """Measure the field on the picture as it is now, then improve it both ways."""
+        level = self.level
+        features = level.image.copy()
+        allowed = level.allowed.astype(np.uint8)
+        price = np.float32(_WAY_PRICE * 2.0**self.depth)
+        measure_patches(
+            features,
+            self.wanted,
+            self.field,
+            self.distance,
+            self.shifts,
+            RADIUS,
+            _SHIFT_LIMIT,
+            price,
+        )
+        for turn in range(2):
+            starts = range(0, len(self.wanted), _BITE)
+            for start in starts if turn == 0 else reversed(starts):
+                # In bites, so that a cancel is noticed within a fraction of a second.
+                self.watch.check()
+                part = self.wanted[start : start + _BITE]
+                match_patches(
+                    features,
+                    allowed,
+                    np.ascontiguousarray(part if turn == 0 else part[::-1]),
+                    self.field,
+                    self.distance,
+                    self.shifts,
+                    RADIUS,
+                    _SHIFT_LIMIT,
+                    price,
+                    turn == 0,
+                    np.uint64((seed * 2 + turn) * 1000003 + start),
+                )
 
 
 def _valid_field(level: _Level, field: Field | None, matched: Mask, seed: int) -> Field:

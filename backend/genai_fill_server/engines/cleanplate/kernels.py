@@ -11,6 +11,12 @@ import numpy as np
 
 TAPS = 6
 PHASES = 512
+COLOURS = 3
+"""The first channels of a feature picture are colours, which may be shifted; the rest not."""
+
+_SHIFT_PRICE = np.float32(0.5)
+_MULTIPLIER = np.uint64(6364136223846793005)
+_INCREMENT = np.uint64(1442695040888963407)
 
 
 def lanczos_table() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -23,208 +29,322 @@ def lanczos_table() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return weights.astype(np.float32)
 
 
+@numba.njit(inline="always")
+def _held(value, size):  # type: ignore[no-untyped-def]
+    """Return an index held inside 0 to ``size - 1``."""
+    return min(max(value, 0), size - 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_free(blocked, x0, y0):  # type: ignore[no-untyped-def]
+    """Whether none of the 2 x 2 pixels from (x0, y0) is blocked."""
+    height, width = blocked.shape
+    y1, x1 = _held(y0 + 1, height), _held(x0 + 1, width)
+    y0, x0 = _held(y0, height), _held(x0, width)
+    return blocked[y0, x0] + blocked[y0, x1] + blocked[y1, x0] + blocked[y1, x1] == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _filtered(image, blocked, x0, y0, across, down, low, high, sums):  # type: ignore[no-untyped-def]
+    """Sum a filter's taps over free pixels; note the range of the 4 x 4 nearest.
+
+    Returns the sum of the weights used.
+    """
+    height, width = blocked.shape
+    norm = np.float32(0.0)
+    for ty in range(TAPS):
+        yy = _held(y0 + ty - 2, height)
+        for tx in range(TAPS):
+            xx = _held(x0 + tx - 2, width)
+            if blocked[yy, xx] != 0:
+                continue
+            weight = down[ty] * across[tx]
+            norm += weight
+            near = 1 <= ty <= 4 and 1 <= tx <= 4
+            for c in range(3):
+                value = image[yy, xx, c]
+                sums[c] += weight * value
+                if near:
+                    low[c] = min(low[c], value)
+                    high[c] = max(high[c], value)
+    return norm
+
+
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
     " uint8[::1])",
     cache=True,
     nogil=True,
 )
-def sample(encoded, blocked, place, table, out, found):  # type: ignore[no-untyped-def]
-    """Take Lanczos samples of ``encoded`` (h, w, 3) at ``place`` (n, 2: x, y) into ``out``.
+def sample(image, blocked, place, table, out, found):  # type: ignore[no-untyped-def]
+    """Take Lanczos samples of ``image`` (h, w, 3) at ``place`` (n, 2: x, y) into ``out``.
 
     Each sample is held within the values of the 4 x 4 pixels round it, so that nothing
     overshoots beside a highlight. Places outside, or whose 2 x 2 pixels are ``blocked``, are
     left alone and have ``found`` 0; blocked pixels further out are left out of the filter.
     """
     height, width = blocked.shape
-    low = np.empty(3, np.float32)
-    high = np.empty(3, np.float32)
-    sums = np.empty(3, np.float32)
+    low, high, sums = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
     for i in range(place.shape[0]):
+        x, y = place[i, 0], place[i, 1]
+        inside = x > -0.5 and y > -0.5 and x < width - 0.5 and y < height - 0.5
         found[i] = 0
-        x = place[i, 0]
-        y = place[i, 1]
-        if not (x > -0.5 and y > -0.5 and x < width - 0.5 and y < height - 0.5):
+        if not inside:
             continue
-        x0 = int(np.floor(x))
-        y0 = int(np.floor(y))
-        bad = False
-        for ty in range(2):
-            for tx in range(2):
-                yy = min(max(y0 + ty, 0), height - 1)
-                xx = min(max(x0 + tx, 0), width - 1)
-                bad = bad or blocked[yy, xx] != 0
-        if bad:
+        x0, y0 = int(np.floor(x)), int(np.floor(y))
+        if not _is_free(blocked, x0, y0):
             continue
-        row = int((y - y0) * PHASES + 0.5)
-        column = int((x - x0) * PHASES + 0.5)
-        for c in range(3):
-            low[c] = np.float32(np.inf)
-            high[c] = np.float32(-np.inf)
-            sums[c] = np.float32(0.0)
-        norm = np.float32(0.0)
-        for ty in range(TAPS):
-            yy = min(max(y0 + ty - 2, 0), height - 1)
-            for tx in range(TAPS):
-                xx = min(max(x0 + tx - 2, 0), width - 1)
-                if blocked[yy, xx] != 0:
-                    continue
-                w = table[row, ty] * table[column, tx]
-                norm += w
-                near = 1 <= ty <= 4 and 1 <= tx <= 4
-                for c in range(3):
-                    v = encoded[yy, xx, c]
-                    sums[c] += w * v
-                    if near:
-                        low[c] = min(low[c], v)
-                        high[c] = max(high[c], v)
+        low[:], high[:], sums[:] = np.float32(np.inf), np.float32(-np.inf), np.float32(0.0)
+        across = table[int((x - x0) * PHASES + 0.5)]
+        down = table[int((y - y0) * PHASES + 0.5)]
+        norm = _filtered(image, blocked, x0, y0, across, down, low, high, sums)
         found[i] = 1
         for c in range(3):
-            if norm > 0.3:
-                out[i, c] = min(max(sums[c] / norm, low[c]), high[c])
-            else:
-                out[i, c] = np.float32(0.5) * (low[c] + high[c])
+            value = sums[c] / norm if norm > 0.3 else np.float32(0.5) * (low[c] + high[c])
+            out[i, c] = min(max(value, low[c]), high[c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _patch_distance(features, y, x, cy, cx, radius, limit, near, best, shift, square, total):  # type: ignore[no-untyped-def]
+    """Return how unlike two patches are; ``shift`` gets the colour step between them.
+
+    A step of up to ``limit`` in each colour is allowed at a small price, so that shading does
+    not forbid a texture; each pixel of way costs ``near``, since light, focus and scale are
+    alike nearby. Gives up once ``best`` cannot be beaten.
+    """
+    channels = features.shape[2]
+    side = 2 * radius + 1
+    rest = near * np.float32(abs(y - cy) + abs(x - cx))
+    for c in range(COLOURS):
+        square[c], total[c] = np.float32(0.0), np.float32(0.0)
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            for c in range(channels):
+                e = features[y + dy, x + dx, c] - features[cy + dy, cx + dx, c]
+                if c < COLOURS:
+                    square[c] += e * e
+                    total[c] += e
+                else:
+                    rest += e * e
+        bound, seen = rest, np.float32((dy + radius + 1) * side)
+        for c in range(COLOURS):
+            bound += square[c] - total[c] * total[c] / seen
+        if bound >= best:
+            return bound
+    count = np.float32(side * side)
+    result = rest
+    for c in range(COLOURS):
+        step = min(max(total[c] / (count * (1 + _SHIFT_PRICE)), -limit), limit)
+        shift[c] = step
+        result += square[c] - 2 * step * total[c] + (1 + _SHIFT_PRICE) * count * step * step
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch):  # type: ignore[no-untyped-def]
+    """Take (cy, cx) as the match of (y, x) if it may be and is better."""
+    height, width = allowed.shape
+    inside = radius <= cy < height - radius and radius <= cx < width - radius
+    if not inside or allowed[cy, cx] == 0 or (cy == field[y, x, 0] and cx == field[y, x, 1]):
+        return
+    best = distance[y, x]
+    found = _patch_distance(
+        features, y, x, cy, cx, radius, limit, near, best, scratch[0], scratch[1], scratch[2]
+    )
+    if found < distance[y, x]:
+        distance[y, x] = found
+        field[y, x, 0], field[y, x, 1] = cy, cx
+        for c in range(COLOURS):
+            shifts[y, x, c] = scratch[0, c]
 
 
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
-    " int64, boolean, uint64)",
+    " float32[:,:,::1], int64, float32, float32, boolean, uint64)",
     cache=True,
     nogil=True,
 )
-def match_patches(features, allowed, wanted, field, distance, radius, forward, seed):  # type: ignore[no-untyped-def]
+def match_patches(  # type: ignore[no-untyped-def]
+    features, allowed, wanted, field, distance, shifts, radius, limit, near, forward, seed
+):
     """Improve a nearest-neighbour field: PatchMatch (C. Barnes et al., SIGGRAPH 2009).
 
     ``features`` (h, w, c) are compared over squares of side ``2 * radius + 1``; ``wanted``
     (n, 2: y, x) are the centres to match, in scan order if ``forward``, else in reverse;
-    ``allowed`` marks centres that may be copied from; ``field`` (h, w, 2: y, x) and ``distance`` (h, w) are improved in place.
-    All centres keep ``radius`` pixels from the edge of the arrays.
+    ``allowed`` marks centres that may be copied from; ``field`` (h, w, 2: y, x), ``distance``
+    (h, w) and ``shifts`` (h, w, 3) are improved in place. All centres keep ``radius`` pixels
+    from the edge of the arrays.
     """
-    height, width, channels = features.shape
-    state = seed * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-    count = wanted.shape[0]
-    largest = max(height, width)
+    state = seed * _MULTIPLIER + _INCREMENT
     step = -1 if forward else 1
-    for k in range(count):
-        y = wanted[k, 0]
-        x = wanted[k, 1]
-        best_y = field[y, x, 0]
-        best_x = field[y, x, 1]
-        best = distance[y, x]
-        reach = largest
-        trial = 0
-        while reach >= 1:
-            if trial == 0:
-                cy = np.int64(field[y, x + step, 0])
-                cx = np.int64(field[y, x + step, 1] - step)
-            elif trial == 1:
-                cy = np.int64(field[y + step, x, 0] - step)
-                cx = np.int64(field[y + step, x, 1])
-            else:
-                state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-                first = np.int64((state >> np.uint64(33)) % np.uint64(2 * reach + 1))
-                state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-                second = np.int64((state >> np.uint64(33)) % np.uint64(2 * reach + 1))
-                cy = np.int64(best_y) + first - reach
-                cx = np.int64(best_x) + second - reach
-                reach = reach // 2
-            trial += 1
-            if cy < radius or cx < radius or cy >= height - radius or cx >= width - radius:
-                continue
-            if allowed[cy, cx] == 0 or (cy == best_y and cx == best_x):
-                continue
-            d = np.float32(0.0)
-            for dy in range(-radius, radius + 1):
-                for dx in range(-radius, radius + 1):
-                    for c in range(channels):
-                        e = features[y + dy, x + dx, c] - features[cy + dy, cx + dx, c]
-                        d += e * e
-                if d >= best:
-                    break
-            if d < best:
-                best = d
-                best_y = np.int32(cy)
-                best_x = np.int32(cx)
-        field[y, x, 0] = best_y
-        field[y, x, 1] = best_x
-        distance[y, x] = best
-
-
-@numba.njit(
-    "void(float32[:,:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1], int64)",
-    cache=True,
-    nogil=True,
-)
-def measure_patches(features, wanted, field, distance, radius):  # type: ignore[no-untyped-def]
-    """Set ``distance`` of each wanted centre to that of its present match."""
-    channels = features.shape[2]
+    scratch = np.empty((3, COLOURS), np.float32)
     for k in range(wanted.shape[0]):
-        y = wanted[k, 0]
-        x = wanted[k, 1]
-        cy = field[y, x, 0]
-        cx = field[y, x, 1]
-        d = np.float32(0.0)
-        for dy in range(-radius, radius + 1):
-            for dx in range(-radius, radius + 1):
-                for c in range(channels):
-                    e = features[y + dy, x + dx, c] - features[cy + dy, cx + dx, c]
-                    d += e * e
-        distance[y, x] = d
+        y, x = wanted[k, 0], wanted[k, 1]
+        for turn in range(2):
+            ny, nx = (y, x + step) if turn == 0 else (y + step, x)
+            cy = np.int64(field[ny, nx, 0]) + (y - ny)
+            cx = np.int64(field[ny, nx, 1]) + (x - nx)
+            _try(
+                features,
+                allowed,
+                y,
+                x,
+                cy,
+                cx,
+                radius,
+                limit,
+                near,
+                field,
+                distance,
+                shifts,
+                scratch,
+            )
+        reach = max(allowed.shape[0], allowed.shape[1])
+        while reach >= 1:
+            span = np.uint64(2 * reach + 1)
+            state = state * _MULTIPLIER + _INCREMENT
+            cy = np.int64(field[y, x, 0]) + np.int64((state >> np.uint64(33)) % span) - reach
+            state = state * _MULTIPLIER + _INCREMENT
+            cx = np.int64(field[y, x, 1]) + np.int64((state >> np.uint64(33)) % span) - reach
+            _try(
+                features,
+                allowed,
+                y,
+                x,
+                cy,
+                cx,
+                radius,
+                limit,
+                near,
+                field,
+                distance,
+                shifts,
+                scratch,
+            )
+            reach = reach // 2
 
 
 @numba.njit(
-    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], uint8[:,::1], int32[:,:,::1],"
-    " float32[:,::1], int64, float32, boolean)",
+    "void(float32[:,:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1], float32[:,:,::1],"
+    " int64, float32, float32)",
     cache=True,
     nogil=True,
 )
-def vote_patches(image, hole, inside, matched, field, distance, radius, scale, copy):  # type: ignore[no-untyped-def]
+def measure_patches(features, wanted, field, distance, shifts, radius, limit, near):  # type: ignore[no-untyped-def]
+    """Set ``distance`` and ``shifts`` of each wanted centre to those of its present match."""
+    scratch = np.empty((3, COLOURS), np.float32)
+    infinite = np.float32(np.inf)
+    for k in range(wanted.shape[0]):
+        y, x = wanted[k, 0], wanted[k, 1]
+        cy, cx = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
+        distance[y, x] = _patch_distance(
+            features,
+            y,
+            x,
+            cy,
+            cx,
+            radius,
+            limit,
+            near,
+            infinite,
+            scratch[0],
+            scratch[1],
+            scratch[2],
+        )
+        for c in range(COLOURS):
+            shifts[y, x, c] = scratch[0, c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _known_distance(image, known, y, x, cy, cx, radius, best):  # type: ignore[no-untyped-def]
+    """Return how unlike two patches are where the first is known."""
+    result = np.float32(0.0)
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            if known[y + dy, x + dx] == 0:
+                continue
+            for c in range(image.shape[2]):
+                e = image[y + dy, x + dx, c] - image[cy + dy, cx + dx, c]
+                result += e * e
+        if result >= best:
+            break
+    return result
+
+
+@numba.njit(
+    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,::1], int32[:,::1], int64)",
+    cache=True,
+    nogil=True,
+)
+def peel_patches(image, known, ring, choices, matches, radius):  # type: ignore[no-untyped-def]
+    """Find for each centre of ``ring`` (n, 2) the best of all ``choices`` (m, 2).
+
+    Only what is ``known`` of the patch counts. ``matches`` (n, 2) gets the results. For small
+    pictures: every choice is tried.
+    """
+    for k in range(ring.shape[0]):
+        y, x = np.int64(ring[k, 0]), np.int64(ring[k, 1])
+        best = np.float32(np.inf)
+        for m in range(choices.shape[0]):
+            cy, cx = np.int64(choices[m, 0]), np.int64(choices[m, 1])
+            found = _known_distance(image, known, y, x, cy, cx, radius, best)
+            if found < best:
+                best = found
+                matches[k, 0], matches[k, 1] = cy, cx
+
+
+@numba.njit(cache=True, nogil=True)
+def _vote(image, hole, field, distance, shifts, trust, y, x, radius, scale, copy, total):  # type: ignore[no-untyped-def]
+    """Put into ``total`` what patches over (y, x) say of it; return the weight of that."""
+    height, width, channels = image.shape
+    best, mass = np.float32(np.inf), np.float32(0.0)
+    total[:] = np.float32(0.0)
+    for py in range(max(y - radius, 0), min(y + radius + 1, height)):
+        for px in range(max(x - radius, 0), min(x + radius + 1, width)):
+            sy, sx = field[py, px, 0] + y - py, field[py, px, 1] + x - px
+            inside = 0 <= sy < height and 0 <= sx < width
+            if trust[py, px] <= 0.0 or not inside or hole[sy, sx] != 0:
+                continue
+            weight = trust[py, px] * np.float32(np.exp(-distance[py, px] / scale))
+            weight += np.float32(1e-12)
+            if copy:
+                # A patch centred here says more of this pixel than one that grazes it.
+                far = (py - y) * (py - y) + (px - x) * (px - x)
+                cost = distance[py, px] * (np.float32(1.0) + np.float32(0.05) * far)
+                if cost >= best:
+                    continue
+                best, mass = cost, np.float32(0.0)
+                total[:] = np.float32(0.0)
+            mass += weight
+            for c in range(channels):
+                total[c] += weight * image[sy, sx, c]
+            for c in range(COLOURS):
+                total[c] += weight * shifts[py, px, c]
+    return mass
+
+
+@numba.njit(
+    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
+    " float32[:,:,::1], float32[:,::1], int64, float32, boolean)",
+    cache=True,
+    nogil=True,
+)
+def vote_patches(image, hole, inside, field, distance, shifts, trust, radius, scale, copy):  # type: ignore[no-untyped-def]
     """Repaint the hole of ``image`` (h, w, c) from the matches of the patches over it.
 
-    ``inside`` (n, 2) lists the hole's pixels and ``matched`` marks centres with a match.
-    A pixel is the mean of what its patches say, weighted ``exp(-distance / scale)``; with
-    ``copy`` it is what the best of them says, which keeps grain.
+    ``inside`` (n, 2) lists the hole's pixels; ``trust`` (h, w) weighs each centre's match, 0
+    where there is none. A pixel is the mean of what its patches say, weighted by trust and
+    ``exp(-distance / scale)``; with ``copy`` it is what the best of them says, which keeps
+    grain.
     """
-    height, width, channels = image.shape
+    channels = image.shape[2]
     fresh = np.empty((inside.shape[0], channels), np.float32)
     total = np.empty(channels, np.float32)
     for k in range(inside.shape[0]):
-        y = inside[k, 0]
-        x = inside[k, 1]
-        best = np.float32(np.inf)
-        mass = np.float32(0.0)
+        y, x = inside[k, 0], inside[k, 1]
+        mass = _vote(image, hole, field, distance, shifts, trust, y, x, radius, scale, copy, total)
         for c in range(channels):
-            total[c] = image[y, x, c]
-            fresh[k, c] = image[y, x, c]
-        for c in range(channels):
-            total[c] = 0.0
-        for dy in range(-radius, radius + 1):
-            for dx in range(-radius, radius + 1):
-                py = y + dy
-                px = x + dx
-                if py < 0 or px < 0 or py >= height or px >= width or matched[py, px] == 0:
-                    continue
-                sy = field[py, px, 0] - dy
-                sx = field[py, px, 1] - dx
-                if sy < 0 or sx < 0 or sy >= height or sx >= width or hole[sy, sx] != 0:
-                    continue
-                d = distance[py, px]
-                if copy:
-                    # A patch centred here says more of this pixel than one that grazes it.
-                    d = d * (np.float32(1.0) + np.float32(0.05) * (dy * dy + dx * dx))
-                    if d < best:
-                        best = d
-                        mass = np.float32(1.0)
-                        for c in range(channels):
-                            total[c] = image[sy, sx, c]
-                else:
-                    w = np.float32(np.exp(-d / scale)) + np.float32(1e-12)
-                    mass += w
-                    for c in range(channels):
-                        total[c] += w * image[sy, sx, c]
-        if mass > 0.0:
-            for c in range(channels):
-                fresh[k, c] = total[c] / mass
+            fresh[k, c] = total[c] / mass if mass > 0.0 else image[y, x, c]
     for k in range(inside.shape[0]):
         for c in range(channels):
             image[inside[k, 0], inside[k, 1], c] = fresh[k, c]
