@@ -17,15 +17,20 @@ def shot_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def chain(shot_folder):
+def shot(shot_folder):
+    from genai_fill_server.demo.scene import SceneSize
+    from genai_fill_server.demo.shot import write_demo_shot
+
+    return write_demo_shot(shot_folder, SceneSize(480, 270, 12))
+
+
+@pytest.fixture(scope="module")
+def chain(shot_folder, shot):
     from examples.panel_picture import qt_application
 
     qt_application()  # Qt first: see panel_picture.without_numpy.
     from examples.whole_chain import run_chain
-    from genai_fill_server.demo.scene import SceneSize
-    from genai_fill_server.demo.shot import write_demo_shot
 
-    shot = write_demo_shot(shot_folder, SceneSize(320, 180, 6))
     return run_chain(
         shot_folder,
         shot.plate.path_pattern,
@@ -88,3 +93,15 @@ def test_nuke_was_never_blocked(chain):
 def test_the_panel_was_seen_at_work(chain):
     assert chain.panel_picture is not None
     assert chain.panel_picture.stat().st_size > 10_000
+
+
+def test_clean_plate_is_8_db_better_than_telea(chain, shot):
+    from genai_fill_server.demo.measure import DemoFrames, measure_peer, measure_take
+    from genai_fill_server.demo.run import telea
+
+    frames = DemoFrames(shot)
+    quality = measure_take(frames, chain.take_pattern)
+
+    assert quality.psnr_db >= measure_peer(frames, telea) + 8.0
+    assert quality.outside_px == 0
+    assert quality.peak > 1.0  # highlights came through
