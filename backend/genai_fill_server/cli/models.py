@@ -80,7 +80,7 @@ def list_models(as_json: Json = False) -> None:
         )
     _table(
         "Could be pulled",
-        ("id", "makes", "disk", "VRAM", "licence", "commercial use", "good for"),
+        ("id", "state", "makes", "disk", "VRAM", "licence", "commercial use", "good for"),
         [_offer_line(row) for row in available],
     )
 
@@ -217,6 +217,7 @@ def _settings() -> Settings:
 def _offer_line(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["id"],
+        "not installed",
         row["kind"],
         f"{row['disk_gb']:g} GB" if row["disk_gb"] else "?",
         f"{row['vram_gb']:g} GB" if row["vram_gb"] else "?",

@@ -63,8 +63,9 @@ def find_offer(offers: Iterable[Offer], model_id: str) -> Offer:
     by_id = {offer.id: offer for offer in offers}
     if model_id in by_id:
         return by_id[model_id]
-    near = difflib.get_close_matches(model_id, by_id, n=1)
-    guess = f"Did you mean {near[0]!r}? " if near else ""
+    near = difflib.get_close_matches(model_id, by_id, n=3)
+    # Of those that are near, the one that stands first: the catalogue begins with the best.
+    guess = f"Did you mean {min(near, key=list(by_id).index)!r}? " if near else ""
     raise ModelMissing(
         f"The catalogue has no model {model_id[:96]!r}.",
         hint=f"{guess}It has: {', '.join(by_id)}. A model from elsewhere is put into the store "

@@ -85,6 +85,7 @@ class HuggingFaceHub:
                 name,
                 revision=commit,
                 local_dir=folder,
+                cache_dir=folder / _LOCAL_CACHE / "hub",
                 endpoint=self._endpoint,
                 token=self._token,
                 tqdm_class=_bar_that_tells(tell),
