@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
 
-from genai_fill_contract.errors import GenAIFillError, InvalidRequest, OutputExists
+from genai_fill_contract.errors import DiskFull, GenAIFillError, InvalidRequest, OutputExists
 from genai_fill_contract.plate import Window
 from genai_fill_server.domain.hdr_shoulder import HALF_MAX
 from genai_fill_server.imaging.image_file import ask, data_window
@@ -30,6 +30,9 @@ from genai_fill_server.service.frame_ports import TakeFrame
 COMPRESSION = "zip"
 RESERVE_BYTES = 64 * 1024 * 1024
 """Never plan to use the last of a disk."""
+
+PROBE_BYTES = 64 * 1024
+"""How much more is written to ask the system why a write failed: more than a block."""
 
 
 class ExrTakeStore:
@@ -45,9 +48,15 @@ class ExrTakeStore:
             free = shutil.disk_usage(folder).free
         except OSError as error:
             raise output_error(error, folder) from error
-        if free < needed_bytes + RESERVE_BYTES:
-            full = OSError(errno.ENOSPC, "not enough room")
-            raise output_error(full, folder) from full
+        wanted = needed_bytes + RESERVE_BYTES
+        if free < wanted:
+            raise DiskFull(
+                f"The disk of {folder.as_posix()} has {_in_gb(free)} free, {_in_gb(wanted)} are "
+                "needed.",
+                hint="Free some space there, choose another output folder, or fill fewer frames, "
+                "fewer takes or a smaller crop.",
+                path=folder.as_posix(),
+            )
 
     def write_frame(self, path: str, frame: TakeFrame) -> None:
         """Write one frame beside its name, then rename it into place."""
@@ -140,13 +149,13 @@ def _write_exr(temporary: Path, frame: TakeFrame, target: Path) -> None:
     pixels = np.concatenate(planes, axis=2, dtype=np.float32)
     output = oiio.ImageOutput.create("exr")
     if output is None:
-        raise _write_error(target, ask(oiio.geterror, ""))
+        raise _write_error(temporary, target, ask(oiio.geterror, ""))
     done = output.open(str(temporary), spec) and output.write_image(pixels)
     reason = ask(output.geterror, "")
     if not (output.close() and done):
-        raise _write_error(target, reason or ask(output.geterror, ""))
+        raise _write_error(temporary, target, reason or ask(output.geterror, ""))
     if not _ends_whole(temporary, spec):
-        raise _write_error(target, "the end of the file could not be written")
+        raise _write_error(temporary, target, "the end of the file could not be written")
 
 
 def _ends_whole(path: Path, spec: oiio.ImageSpec) -> bool:
@@ -200,15 +209,31 @@ def _fits_half(frame: TakeFrame) -> bool:
     return bool(finite.max(initial=0) <= HALF_MAX)
 
 
-def _write_error(target: Path, reason: str) -> GenAIFillError:
-    """Tell a full disk from one that cannot be written: the library's text says neither."""
-    folder = target.parent
+def _write_error(temporary: Path, target: Path, reason: str) -> GenAIFillError:
+    """Tell a full disk from one that cannot be written: the library's text says neither.
+
+    The system says it when a little more is written to the same file. A quota that is used
+    up shows that way only: the disk itself has room.
+    """
     try:
-        free = shutil.disk_usage(folder).free
+        if shutil.disk_usage(target.parent).free < RESERVE_BYTES // 64:
+            return output_error(OSError(errno.ENOSPC, reason), target)
+        _write_a_little_more(temporary)
     except OSError as error:
-        return output_error(error, folder)
-    if free < RESERVE_BYTES // 64 or "space" in reason.lower() or "quota" in reason.lower():
-        return output_error(OSError(errno.ENOSPC, reason), target)
-    if not os.access(folder, os.W_OK):
-        return output_error(OSError(errno.EACCES, os.strerror(errno.EACCES)), target)
+        return output_error(error, target)
     return output_error(OSError(errno.EIO, reason.strip().rstrip(".") or "unknown"), target)
+
+
+def _write_a_little_more(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        left = PROBE_BYTES
+        while left > 0:
+            left -= os.write(descriptor, bytes(left))
+        os.fsync(descriptor)  # network disks tell of a used-up quota no sooner
+    finally:
+        os.close(descriptor)
+
+
+def _in_gb(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"

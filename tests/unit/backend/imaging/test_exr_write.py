@@ -113,6 +113,15 @@ def test_a_write_that_fails_midway_leaves_nothing_and_says_why(
     assert names(folder) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+def test_a_used_up_quota_is_a_full_disk_although_the_disk_has_room(folder, monkeypatch):
+    monkeypatch.setattr(exr_write.secrets, "token_hex", lambda count: "full")
+    (folder / ".a.exr.full.part").symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match=r"a\.exr"):
+        ExrTakeStore().write_frame(f"{folder}/a.exr", FRAME)
+    assert names(folder) == []
+
+
 def test_a_frame_already_there_survives_a_failed_write(folder, request):
     store = ExrTakeStore()
     store.write_frame(f"{folder}/a.exr", FRAME)
@@ -139,7 +148,7 @@ def test_a_folder_that_is_gone_or_a_file_is_told(folder):
 def test_room_is_checked_before_the_work(folder):
     store = ExrTakeStore()
     store.check_place(f"{folder}/a.exr", 1000)
-    with pytest.raises(DiskFull):
+    with pytest.raises(DiskFull, match=r"[\d.]+ GB free, 1,152,921,504\.7 GB are needed"):
         store.check_place(f"{folder}/a.exr", 1 << 60)
     assert names(folder) == []
 
