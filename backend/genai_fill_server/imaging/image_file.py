@@ -20,6 +20,8 @@ MAX_PIXELS = 1 << 29
 MAX_CHANNELS = 1024
 MAX_SUBIMAGES = 256
 
+DAMAGED = "Render or copy the frame again; it may be half-written or damaged."
+
 
 @contextmanager
 def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
@@ -54,13 +56,13 @@ def quietly(path: str, frame: int) -> Iterator[None]:
         raise unreadable(path, frame, f"its header does not make sense ({error})") from error
 
 
-def unreadable(path: str, frame: int, reason: str) -> UnreadableImage:
+def unreadable(path: str, frame: int, reason: str, hint: str = DAMAGED) -> UnreadableImage:
     """Return the error for a file that is there and cannot be used."""
     # Keep the library's first line only: the rest repeats the path or lists plug-ins.
     first_line = next((line.strip() for line in reason.splitlines() if line.strip()), "no reason")
     return UnreadableImage(
-        f"Frame {frame} cannot be read: {path}: {first_line.rstrip('.')}.",
-        hint="Render or copy the frame again; it may be half-written or damaged.",
+        f"Frame {frame} cannot be read: {path}: {first_line.rstrip('.?')}.",
+        hint=hint,
         path=path,
         frame=frame,
     )
@@ -73,9 +75,13 @@ def check_sane(spec: oiio.ImageSpec, path: str, frame: int) -> None:
         size = f"{spec.width} x {spec.height} pixels with {spec.nchannels} channels"
         raise unreadable(path, frame, f"its header claims {size}")
     if spec.deep:
-        raise unreadable(path, frame, "it is a deep image; flatten it with DeepToImage first")
+        raise unreadable(
+            path, frame, "it is a deep image", hint="Flatten it with DeepToImage and render it."
+        )
     if spec.depth > 1:
-        raise unreadable(path, frame, "it is a volume, not an image")
+        raise unreadable(
+            path, frame, "it is a volume, not an image", hint="Connect a picture instead."
+        )
 
 
 def data_window(spec: oiio.ImageSpec) -> Window:
