@@ -16,7 +16,8 @@ from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.take import Take
 
 MAX_VERSION = 9999
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system answers when a disk or a quota has no room left."""
 
 
 def allocate_takes(request: FillRequest, job_id: str) -> tuple[Take, ...]:
@@ -59,7 +60,7 @@ def release_takes(takes: tuple[Take, ...]) -> None:
 def output_error(error: OSError, path: Path) -> GenAIFillError:
     """Return the `DiskFull` or `OutputNotWritable` that an `OSError` on ``path`` means."""
     place = path.as_posix()
-    if error.errno in _FULL_DISK:
+    if error.errno in FULL_DISK:
         return DiskFull(
             f"The disk of {place} is full.",
             hint="Free some space there, or choose another output folder, and run it again.",

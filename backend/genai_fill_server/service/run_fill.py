@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 
-from genai_fill_contract.errors import GenAIFillError, GenerationFailed, OutOfMemory
+from genai_fill_contract.errors import DiskFull, GenAIFillError, GenerationFailed, OutOfMemory
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.job import FrameDone
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
 from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.domain.recipe import TakeRecord, build_recipe
+from genai_fill_server.service.allocate_takes import FULL_DISK
 from genai_fill_server.service.check_request import CheckedRequest, check_request
 from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
 from genai_fill_server.service.frame_ports import FramePorts, JobWatch
@@ -223,6 +224,13 @@ class _EngineFaults:
         if error is None or isinstance(error, GenAIFillError) or not isinstance(error, Exception):
             return
         description = self._engine.description
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise DiskFull(
+                f"The engine {description.label!r} ran out of disk space {self._where}.",
+                hint="Free some space on the disk of the takes and on that of the temporary "
+                "folder, and run the job again; the finished frames are kept.",
+                engine=description.id,
+            ) from error
         if isinstance(error, MemoryError):
             raise OutOfMemory(
                 f"The engine {description.label!r} ran out of memory {self._where}.",
