@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from genai_fill_server.engines.cleanplate import create
-from genai_fill_server.service.ports import EngineJob
 
 from benchmarks.cleanplate.cases import Case, cases
 from benchmarks.cleanplate.metrics import Score, display, score
 from benchmarks.cleanplate.peers import PEERS, by_biharmonic
+from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 
 

@@ -139,7 +139,7 @@ def across(speed: float, y: float = 140.0) -> Callable[[int], tuple[float, float
 
 def still_at(x: float, y: float) -> Callable[[int], tuple[float, float]]:
     """Return a path that does not move."""
-    return lambda i: (x, y)
+    return lambda _: (x, y)
 
 
 def bright(picture: np.ndarray) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from skimage.restoration import inpaint_biharmonic
+
+from benchmarks.cleanplate.metrics import display
 from genai_fill_server.engines.cleanplate.diffusion import membrane, pull_push
 from genai_fill_server.engines.cleanplate.encoding import decode, encode
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.peers import navier_stokes, telea
-from skimage.restoration import inpaint_biharmonic
-
-from benchmarks.cleanplate.metrics import display
 from tests.fakes.array_shot import QuietWatch
 
 
@@ -100,7 +100,7 @@ def _flows(greys, holes):
     for i in range(len(greys) - 1):
         for a, b, out in ((i, i + 1, onward), (i + 1, i, back)):
             flow = estimator.calc(greys[a], greys[b], None)
-            known = 1.0 - cv2.dilate(holes[a].astype(np.float32), np.ones((9, 9)))
+            known = 1.0 - cv2.dilate(holes[a].astype(np.float32), np.ones((25, 25)))
             out.append(pull_push(flow, known))
     return onward, back
 
@@ -147,7 +147,8 @@ def by_flow(plates, mattes):
         rest = holes[t] & ~found
         if rest.any():
             picture = synthesise(picture, rest, rest, 0, 3, QuietWatch())
-        results.append(np.where(holes[t][..., None], _closed(picture, plates[t], holes[t]), plates[t]))
+        closed = _closed(picture, plates[t], holes[t])
+        results.append(np.where(holes[t][..., None], closed, plates[t]))
     return np.array(results)
 
 

@@ -91,7 +91,7 @@ class LaunchPad:
     def _exposure(self, index: int) -> Floats:
         turn = 2.0 * np.pi * index / 40.0
         stops = np.array([0.16 * np.sin(turn), 0.15 * np.sin(turn + 0.15), 0.19 * np.sin(turn)])
-        return np.exp2(stops).astype(np.float32)
+        return np.asarray(np.exp2(stops), np.float32)
 
     def _grain(self, index: int, shape: tuple[int, ...]) -> Floats:
         random = np.random.default_rng([self._seed, index])

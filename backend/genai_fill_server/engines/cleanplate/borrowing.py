@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -230,7 +231,7 @@ class Borrower:
             for plane, matrix in enumerate(candidates[i].matrices)
             if matrix is not None
         ]
-        jobs = [lambda way=way: align(target, way, self._options) for way in ways]  # type: ignore[misc]
+        jobs = [partial(align, target, way, self._options) for way in ways]
         return [found for found in self.parallel(jobs) if found is not None]
 
     def _gather(
@@ -244,7 +245,7 @@ class Borrower:
         factor = self.proxies.factor
         wanted = [weight > 0.0 for weight in weights]
         jobs = [
-            lambda a=a, only=only: take_from(self._shot, a, lookup, factor, only)  # type: ignore[misc]
+            partial(take_from, self._shot, a, lookup, factor, only)
             for a, only in zip(aligned, wanted, strict=True)
         ]
         for part, a, only, weight in zip(

@@ -118,9 +118,9 @@ class Inventor:
         """Fill what the key shows, in place."""
         factor = self._borrower.proxies.factor
         if key.frame == borrowed.frame:
-            place = np.column_stack([borrowed.holes.columns, borrowed.holes.rows])[missing]
+            own = np.column_stack([borrowed.holes.columns, borrowed.holes.rows])[missing]
+            place = own.astype(np.float32)
             gain = np.zeros((len(place), 3), np.float32)
-            place = place.astype(np.float32)
         else:
             way = self._borrower.chain(borrowed.frame, key.frame)
             if way is None:

@@ -151,7 +151,7 @@ def corners_of(levels: Bytes, mask: Bytes, limit: int) -> Points:
     be another plane.
     """
     height, width = levels.shape
-    found = [np.zeros((0, 2), np.float32)]
+    found: list[Points] = [np.zeros((0, 2), np.float32)]
     cells = _CELLS if min(height, width) >= 16 * _CELLS else 1
     share = max(4, 3 * limit // (2 * cells**2))
     spacing = max(3.0, min(12.0, np.sqrt(levels.size / (2.0 * limit))))
@@ -164,7 +164,8 @@ def corners_of(levels: Bytes, mask: Bytes, limit: int) -> Points:
                 continue
             corners = cv2.goodFeaturesToTrack(part, share, 0.005, spacing, mask=free)
             if corners is not None:
-                found.append(corners.reshape(-1, 2) + np.array([x0, y0], np.float32))
+                placed = corners.reshape(-1, 2) + np.array([x0, y0], np.float32)
+                found.append(np.asarray(placed, np.float32))
     return np.concatenate(found).astype(np.float32)
 
 
