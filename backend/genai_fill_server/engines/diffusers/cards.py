@@ -53,10 +53,11 @@ def card_of(folder: Path, name: str, family: str, catalogue: tuple[ModelCard, ..
 
     The folder's own ``genai_fill_model.toml`` comes first (it may say ``catalogue = "id"``
     and add to that entry), then the catalogue entry of the same name and family. Without
-    either the licence is unknown and commercial use needs one. Raises `ConfigError` for a
-    card that cannot be read.
+    either the licence is unknown and commercial use needs one, or is not allowed at all
+    where no known model of the family allows it. Raises `ConfigError` for a card that
+    cannot be read.
     """
-    unknown = ModelCard(id=name, label=name, family=family)
+    unknown = _unknown_card(name, family, catalogue)
     path = folder / CARD_FILE
     if path.is_file():
         return _card_from_file(path, unknown, catalogue)
@@ -64,6 +65,18 @@ def card_of(folder: Path, name: str, family: str, catalogue: tuple[ModelCard, ..
         if card.family == family and name.lower() in _names(card):
             return card
     return unknown
+
+
+def _unknown_card(name: str, family: str, catalogue: tuple[ModelCard, ...]) -> ModelCard:
+    card = ModelCard(id=name, label=name, family=family)
+    relatives = [known for known in catalogue if known.family == family]
+    if relatives and all(known.commercial_use is CommercialUse.NO for known in relatives):
+        return dataclasses.replace(
+            card,
+            commercial_use=CommercialUse.NO,
+            licence_note="Taken for non-commercial, as every known model of its family is.",
+        )
+    return card
 
 
 def _names(card: ModelCard) -> set[str]:

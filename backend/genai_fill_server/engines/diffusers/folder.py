@@ -6,6 +6,7 @@ any code when it is opened, and so can Python files and ``auto_map`` entries.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ _WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureE
 _MAX_DEPTH = 4
 _MAX_JSON_BYTES = 64 * 2**20
 _VARIANTS = ("fp16", "bf16")
+_FINGERPRINT_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,24 @@ def weight_variant(
     return None
 
 
-def weight_bytes(folder: ModelFolder) -> int:
-    """Return the size of all safetensors of the folder, in bytes."""
-    return sum(p.stat().st_size for p in _files(folder.path) if p.suffix == ".safetensors")
+def fingerprint(folder: ModelFolder) -> str:
+    """Return 16 hex digits that change when another model stands in the folder.
+
+    Taken of the configurations, and of each weight file's size, beginning and end: reading
+    tens of gigabytes before each job would cost minutes. Not a proof; that is what the
+    store's checksums are for.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder.path):
+        if path.suffix not in (".json", ".safetensors") or path.is_dir():
+            continue
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder.path).as_posix()} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_FINGERPRINT_BYTES))
+            file.seek(max(0, size - _FINGERPRINT_BYTES))
+            digest.update(file.read(_FINGERPRINT_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _files(path: Path) -> Iterator[Path]:

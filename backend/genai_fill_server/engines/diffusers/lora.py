@@ -47,10 +47,9 @@ _DOWN = frozenset({"lora_A", "down", "lora_down"})
 
 @dataclass
 class AppliedLora:
-    """What is mixed into a pipeline now: which file, how strongly, and what was there before."""
+    """What is mixed into a pipeline now (nothing: an empty ``identity``), and what was before."""
 
-    path: Path | None = None
-    strength: float = 0.0
+    identity: tuple[object, ...] = ()
     originals: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
@@ -103,7 +102,8 @@ def use_lora(
     text = str(options.get(LORA, ""))
     strength = float(options.get(LORA_STRENGTH, 1.0))
     path = find_lora(text, roots) if text and strength else None
-    if path == applied.path and (path is None or strength == applied.strength):
+    identity = _identity(path, strength) if path is not None else ()
+    if identity == applied.identity:
         return False
     remove_lora(pipe, applied)
     if path is not None:
@@ -122,6 +122,7 @@ def use_lora(
                 f"{path.name} do not fit the model and are left out."
             )
         _apply(pipe, path, matched, strength, applied)
+        applied.identity = identity
         watch.note("lora", {"file": path.name, "strength": strength, "weights": len(matched)})
     return True
 
@@ -133,13 +134,18 @@ def remove_lora(pipe: Any, applied: AppliedLora) -> None:
             weight = _weight(pipe, key)
             assert weight is not None
             weight.copy_(original)
-    applied.path, applied.strength, applied.originals = None, 0.0, {}
+    applied.identity, applied.originals = (), {}
+
+
+def _identity(path: Path, strength: float) -> tuple[object, ...]:
+    # With time and size: artists train a LoRA again and put it where the last one was.
+    stat = path.stat()
+    return path, stat.st_mtime_ns, stat.st_size, strength
 
 
 def _apply(
     pipe: Any, path: Path, changes: Mapping[str, _Change], strength: float, applied: AppliedLora
 ) -> None:
-    applied.path, applied.strength = path, strength
     try:
         with torch.no_grad():
             for key, change in changes.items():

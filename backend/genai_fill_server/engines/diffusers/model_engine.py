@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import Family, Options
-from genai_fill_server.engines.diffusers.folder import ModelFolder
+from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
 from genai_fill_server.engines.diffusers.picture import Sizing
 from genai_fill_server.service.ports import EngineJob, Watch
 
@@ -39,7 +39,9 @@ class Loaded:
     scheduler: Any
     prompts: PromptCache
     lora: AppliedLora
-    placement: str = "resident"
+    placement: str
+    facts: Mapping[str, object]
+    """What the recipe of every take says of the model and the machine."""
 
 
 class ModelEngine:
@@ -103,16 +105,20 @@ class ModelEngine:
                 f"{device} has {runtime.free_gb(device):.1f} GB free and the model wants "
                 f"{need.resident:.1f} GB: it runs by {placement.value}, which is slower."
             )
-        watch.note("device", str(device))
-        watch.note("placement", placement.value)
-        watch.note("precision", str(dtype).removeprefix("torch."))
-        return Loaded(
-            pipe, device, pipe.scheduler, prompts.PromptCache(), lora.AppliedLora(), placement.value
-        )
+        facts = {
+            "model": fingerprint(model.folder),
+            "device": str(device),
+            "placement": placement.value,
+            "precision": str(dtype).removeprefix("torch."),
+            "libraries": runtime.library_versions(),
+        }
+        cache, mixed_in = prompts.PromptCache(), lora.AppliedLora()
+        return Loaded(pipe, device, pipe.scheduler, cache, mixed_in, placement.value, facts)
 
     def _ready(self, watch: Watch) -> Loaded:
         self.prepare(watch)
         assert self._loaded is not None
+        watch.note("diffusers", dict(self._loaded.facts))
         return self._loaded
 
     def _prompt_arguments(self, loaded: Loaded, job: EngineJob, watch: Watch) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 from collections.abc import Iterator
 
@@ -92,6 +93,12 @@ def make_reproducible(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a result depends on."""
+    names = ("torch", "diffusers", "transformers")
+    return {name: str(importlib.import_module(name).__version__) for name in names}
 
 
 @contextlib.contextmanager

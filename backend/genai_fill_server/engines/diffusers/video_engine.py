@@ -92,7 +92,7 @@ class VideoEngine(ModelEngine):
         work.done += start
         for place in range(start, len(work.windows)):
             window = work.windows[place]
-            made.update(self._window(work, window, made, work.job.seeds[take]))
+            made.update(self._window(work, window, made, take))
             work.done += 1
             following = work.windows[place + 1 :]
             first_open = following[0].frames.first if following else window.frames.last + 1
@@ -112,7 +112,7 @@ class VideoEngine(ModelEngine):
         return EngineFrame(take, frame, shot.window(frame), pixels)
 
     def _window(
-        self, work: _Job, window: TemporalWindow, made: dict[int, FloatImage], seed: int
+        self, work: _Job, window: TemporalWindow, made: dict[int, FloatImage], take: int
     ) -> dict[int, FloatImage]:
         """Return the frames of ``window``, colour-matched and mixed over those in ``made``."""
         plates, holes = _read(work, window.frames)
@@ -121,14 +121,14 @@ class VideoEngine(ModelEngine):
         if not open_holes.any():
             return {f: made.get(f, plates[f]) for f in window.frames}
         with self._running(work.loaded, f"frames {window.frames}", work.watch):
-            raw = self._generated(
-                work, video, open_holes, mixed_seed(seed, window.frames.first), window
-            )
+            seed = mixed_seed(work.job.seeds[take], window.frames.first)
+            raw = self._generated(work, video, open_holes, seed, window)
         match = match_to_kept(raw, video[: len(raw)], hole_list, window.anchors)
         pictures = [match.applied(picture) for picture in raw]
         drift = measure_drift(pictures, hole_list, window.anchors)
         work.reports.append(
             {
+                "take": take + 1,
                 "frames": str(window.frames),
                 "anchors": window.anchors,
                 "padding": window.padding,
@@ -177,15 +177,13 @@ class VideoEngine(ModelEngine):
         """Return all that a take's pictures depend on, beside the plate itself."""
         job, shot = work.job, work.shot
         return {
-            "model": self._model.folder.name,
             "seed": job.seeds[take],
             "prompt": job.prompt,
             "negative": job.negative_prompt,
             "options": dict(job.options),
             "frames": str(shot.frames),
             "crops": [str(shot.window(frame)) for frame in shot.frames],
-            "device": str(work.loaded.device),
-            "placement": work.loaded.placement,
+            **work.loaded.facts,
         }
 
 

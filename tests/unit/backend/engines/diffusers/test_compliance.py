@@ -29,14 +29,6 @@ class TestStableDiffusion(DiffusersCompliance):
     model = "stable-diffusion"
 
 
-class TestStableDiffusionXL(DiffusersCompliance):
-    model = "stable-diffusion-xl"
-
-
-class TestFlux2Klein(DiffusersCompliance):
-    model = "flux2-klein"
-
-
 class TestZImageControlNet(DiffusersCompliance):
     model = "z-image-controlnet"
 

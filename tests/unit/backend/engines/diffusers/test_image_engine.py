@@ -518,3 +518,17 @@ def test_going_over_repeats_bit_for_bit(engine):
     shot = noisy_shot(200, 200)
 
     np.testing.assert_array_equal(*(fill(engine, shot, job_of(engine))[0].pixels for _ in range(2)))
+
+
+def test_the_recipe_of_every_job_names_model_device_and_libraries(engine):
+    import torch
+
+    first, second = RecordingWatch(), RecordingWatch()
+    fill(engine, noisy_shot(), job_of(engine, steps=1), first)
+    fill(engine, noisy_shot(), job_of(engine, steps=1), second)
+
+    facts = second.notes["diffusers"]
+    assert facts == first.notes["diffusers"]
+    assert facts["libraries"]["torch"] == torch.__version__
+    assert (facts["device"], facts["precision"]) == ("cpu", "float32")
+    assert len(facts["model"]) == 16

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,12 +17,13 @@ from tests.unit.backend.engines.diffusers.driving import engine_of, fill, job_of
 QUERY = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
 
-@pytest.fixture
-def folder(copied):
-    return copied("stable-diffusion")
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory):
+    target = tmp_path_factory.mktemp("lora") / "model"
+    return Path(shutil.copytree(tiny("stable-diffusion"), target))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(folder):
     engine = engine_of(folder)
     yield engine
@@ -54,7 +59,7 @@ def test_a_lora_changes_the_picture_and_goes_without_a_trace(engine, folder):
 
 def test_the_weights_get_just_the_product_times_the_strength(engine, folder):
     name = write_lora(folder)
-    engine.prepare(RecordingWatch())
+    pixels(engine)  # without any LoRA
     weight = engine._loaded.pipe.unet.get_submodule(QUERY).weight
     before = weight.detach().clone()
     down, up = halves()
@@ -70,6 +75,17 @@ def test_strengths_do_not_add_up_from_job_to_job(engine, folder):
     pixels(engine, lora=name, lora_strength=1.5)
 
     np.testing.assert_array_equal(pixels(engine, lora=name, lora_strength=0.7), first)
+
+
+def test_a_lora_that_was_trained_again_is_read_again(engine, folder):
+    name = write_lora(folder, "again.safetensors")
+    first = pixels(engine, lora=name)
+    down, up = halves(seed=5)
+    module = f"unet.{QUERY}"
+    save_file({f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}, folder / name)
+    os.utime(folder / name, ns=(1, 1))  # a clock too coarse must not hide it here
+
+    assert not np.array_equal(pixels(engine, lora=name), first)
 
 
 def test_a_lora_by_absolute_path_is_the_same(engine, folder):
@@ -108,7 +124,7 @@ def test_older_spellings_of_a_text_encoder_find_their_layer(engine, folder, laye
     save_file(
         {f"{flat}.lora_down.weight": down, f"{flat}.lora_up.weight": up}, folder / "te.safetensors"
     )
-    engine.prepare(RecordingWatch())
+    pixels(engine)
     layers = dict(engine._loaded.pipe.text_encoder.named_modules())
     (module,) = [m for n, m in layers.items() if n.endswith(f"layers.0.self_attn.{layer}_proj")]
     before = module.weight.detach().clone()
@@ -224,7 +240,7 @@ def test_older_spellings_of_a_unet_find_their_layer(engine, folder, layer):
     save_file(
         {f"{flat}.lora_down.weight": down, f"{flat}.lora_up.weight": up}, folder / "u.safetensors"
     )
-    engine.prepare(RecordingWatch())
+    pixels(engine)
     attention = engine._loaded.pipe.unet.get_submodule(QUERY.removesuffix(".to_q"))
     module = attention.to_out[0] if layer == "to_out" else getattr(attention, layer)
     before = module.weight.detach().clone()

@@ -91,5 +91,5 @@ def test_a_model_in_parts_fills_like_one_that_is_resident(tiny, name, monkeypatc
     engine.release()
 
     np.testing.assert_allclose(after, before, atol=1e-5)
-    assert watch.notes["placement"] == "parts"
+    assert watch.notes["diffusers"]["placement"] == "parts"
     assert any("runs by parts" in line for line in watch.lines)
