@@ -10,7 +10,7 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_server.engines.diffusers.folder import find_model_folders
 from genai_fill_server.models.store import can_write_to
-from tests.fakes.model_hub import Steps, write_model
+from tests.fakes.model_hub import write_model
 
 
 def test_models_of_every_folder_are_found(make_store, tmp_path, store_dir):
@@ -235,8 +235,11 @@ def test_putting_a_model_in_changes_the_stores_time_after_it_is_whole(make_store
 
 
 def test_the_lock_of_a_partial_is_held_and_given_back(make_store):
-    with make_store().incoming("coming"):
-        with pytest.raises(OutputExists), make_store().incoming("coming"):
-            pass
+    with (
+        make_store().incoming("coming"),
+        pytest.raises(OutputExists),
+        make_store().incoming("coming"),
+    ):
+        pass
     with make_store().incoming("coming"):
         pass
