@@ -287,6 +287,7 @@ BAD_WISHES = (
         ("1001-1005", "the plate has 1001-1003"),
         "Shorten the frame range",
         asked=lambda ask: replace(ask, last=1005),
+        at_node=("range_mismatch", ("1001-1005", "1001-1003"), "inside the plate's range"),
     ),
     BadInput(
         "matte_shorter_than_the_range",
