@@ -98,15 +98,16 @@ def _assemble(
 ) -> _Application:
     from genai_fill.adapters.spool_folders import DiskSpoolFolders
     from genai_fill.adapters.system import DaemonThreads
+    from genai_fill.adapters.take_files import DiskTakeFiles
     from genai_fill.app.cancel_fill import CancelFill
     from genai_fill.app.follow_job import FollowJob
     from genai_fill.app.panel_session import PanelSession
     from genai_fill.app.run_fill import RunFill
     from genai_fill.app.submit_fill import SubmitFill
 
-    folders = DiskSpoolFolders()
-    submit = SubmitFill(host, connection, folders, settings, person, random_below, new_key)
-    run = RunFill(host, submit, FollowJob(connection, clock), folders, settings, clock)
+    folders, files = DiskSpoolFolders(), DiskTakeFiles()
+    submit = SubmitFill(host, connection, folders, files, settings, person, random_below, new_key)
+    run = RunFill(host, submit, FollowJob(connection, clock), folders, files, settings, clock)
     cancel = CancelFill(connection)
     session = PanelSession(host, connection, run, cancel, browser, DaemonThreads(), random_below)
     return _Application(host, run, session)

@@ -16,7 +16,7 @@ from genai_fill.adapters.sse import SseFeed
 from genai_fill_contract import CONTRACT_VERSION, codec
 from genai_fill_contract.errors import BackendUnreachable, ConfigError, MalformedMessage
 from genai_fill_contract.fill import FillRequest
-from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import Job
 from genai_fill_contract.version import require_same_major
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 CONTRACT_HEADER = "GenAI-Fill-Contract"
 MAX_PICTURE_BYTES = 8 * 1024 * 1024
+LISTED_JOBS = 200
 KEEPALIVE_PATIENCE_S = 30.0
 """How long a silent event stream counts as alive: three of the backend's keep-alives."""
 
@@ -70,6 +71,10 @@ class HttpBackend:
     def job(self, job_id: str) -> Job:
         """Return a job as it is now."""
         return self._get(f"/v1/jobs/{_quoted(job_id)}", Job)
+
+    def recent_jobs(self) -> JobList:
+        """Return its latest jobs, newest first."""
+        return self._get(f"/v1/jobs?limit={LISTED_JOBS}", JobList)
 
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled."""

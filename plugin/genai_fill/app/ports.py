@@ -5,17 +5,18 @@ Nodes are named by their ``fill_uuid``, never by a Nuke object: names change, ob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from genai_fill.app.panel_state import FillForm
+from genai_fill.domain.heroes import HeroList
 from genai_fill.domain.takes import KnownTake, TakeList
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.fill import FillRequest
-from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import Job, JobEvent
-from genai_fill_contract.plate import ColourSettings, FrameRange
+from genai_fill_contract.plate import ColourSettings, FrameRange, InputRole
 from genai_fill_contract.settings import Settings
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class NodeState:
     matte_invert: bool = False
     output_directory: str = ""
     output_name: str = ""
+    heroes: HeroList = field(default_factory=HeroList)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,20 @@ class NodeInputs:
     matte_connected: bool
     plate: Footage | None = None
     matte: Footage | None = None
+
+
+@dataclass(frozen=True)
+class OptionalInput:
+    """An optional input that is connected, in one of the roles it can have.
+
+    ``frames`` is the range of what is connected. ``named`` are the frames that the artist
+    said it counts at; empty: all. ``footage`` is given as in `NodeInputs`.
+    """
+
+    role: InputRole
+    frames: FrameRange
+    named: tuple[int, ...] = ()
+    footage: Footage | None = None
 
 
 class Host(Protocol):
@@ -108,11 +124,20 @@ class Host(Protocol):
     def inputs(self, uuid: str) -> NodeInputs:
         """Return what is connected to the node."""
 
+    def optional_inputs(self, uuid: str, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:
+        """Return the optional inputs that are connected and can have one of ``roles``.
+
+        Raises `InputError` when what is connected cannot be used for its role.
+        """
+
     def edit(self, uuid: str, changes: Mapping[str, object], *, undoable: bool = True) -> None:
         """Set fields of `FillForm` on the knobs, as one undo step or as none."""
 
     def remember(self, uuid: str, takes: TakeList) -> None:
         """Keep the list of takes on the node; no undo step."""
+
+    def set_heroes(self, uuid: str, heroes: HeroList) -> None:
+        """Keep the list of hero frames on the node, as one undo step."""
 
     def set_job(self, uuid: str, job_id: str) -> None:
         """Keep the id of the job under way on the node, or forget it; no undo step."""
@@ -134,6 +159,9 @@ class Host(Protocol):
 
     def spool_matte(self, uuid: str, path_pattern: str, frame: int) -> None:
         """Render one frame of the matte to the alpha channel of an EXR."""
+
+    def spool_input(self, uuid: str, role: InputRole, path_pattern: str, frame: int) -> None:
+        """Render one frame of an optional input to EXR, the channels that ``role`` needs."""
 
 
 class EventFeed(Protocol):
@@ -160,6 +188,9 @@ class Backend(Protocol):
 
     def job(self, job_id: str) -> Job:
         """Return a job; raises `JobNotFound`."""
+
+    def recent_jobs(self) -> JobList:
+        """Return the jobs that it knows."""
 
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled."""
@@ -219,6 +250,22 @@ class SpoolFolders(Protocol):
 
         Does nothing to a folder that is not one of ours.
         """
+
+    def sweep(self, parent: str, *, older_than_s: float, in_use: Collection[str]) -> None:
+        """Discard folders of ours right under ``parent`` that nothing touched for so long.
+
+        Those ``in_use`` stay, and everything that is not ours.
+        """
+
+
+class TakeFiles(Protocol):
+    """Takes on the disk that the plug-in and the backend share."""
+
+    def has(self, path: str) -> bool:
+        """Whether a frame is on disk."""
+
+    def summary(self, recipe_path: str) -> str:
+        """Return what the engine says of the take in its recipe, on one line; empty: nothing."""
 
 
 class FileBrowser(Protocol):

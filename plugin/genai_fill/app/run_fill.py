@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from genai_fill.app.bring_in_take import BringInTake
 from genai_fill.app.follow_job import FollowJob
-from genai_fill.app.ports import Clock, Host, SettingsSource, SpoolFolders
+from genai_fill.app.ports import Clock, Host, SettingsSource, SpoolFolders, TakeFiles
 from genai_fill.app.submit_fill import SubmitFill
+from genai_fill.app.tidy_spool import folders_of
 from genai_fill.app.watch import FillStopped, FillWatch, Stage
 from genai_fill.domain.eta import SmoothedEta
 from genai_fill.domain.status_text import error_text, final_text, progress_text, queue_text
@@ -27,14 +26,16 @@ class RunFill:
         submit: SubmitFill,
         follow: FollowJob,
         folders: SpoolFolders,
+        files: TakeFiles,
         settings: SettingsSource,
         clock: Clock,
     ) -> None:
-        """``folders`` deletes the plates of jobs that have ended."""
+        """``folders`` deletes the plates of jobs that have ended; ``files`` has their recipes."""
         self._host = host
         self._submit = submit
         self._follow = follow
         self._folders = folders
+        self._files = files
         self._settings = settings
         self._clock = clock
 
@@ -79,10 +80,16 @@ class RunFill:
         return job
 
     def _finish(self, uuid: str, job: Job, watch: FillWatch) -> None:
+        summaries = {take.index: self._files.summary(take.recipe_path) for take in job.takes}
+
         def on_node() -> None:
             watch.finish()  # in the same turn as the words that invite to generate again
-            if self._host.node(uuid).job_id == job.id:
+            node = self._host.node(uuid)
+            if node.job_id == job.id:
                 self._host.set_job(uuid, "")
+            takes = node.takes.with_summaries(job.id, summaries)
+            if takes != node.takes:
+                self._host.remember(uuid, takes)
             if job.error is not None:
                 self._host.say(uuid, error_text(job.error.to_error()), is_error=True)
             else:
@@ -91,8 +98,8 @@ class RunFill:
         self._host.run_on_main(on_node)
         # Plates of a lost job stay: a backend that comes back may take it up again.
         if job.state is not JobState.LOST and not self._settings.load().spool.keep:
-            for pattern in (job.request.plate.path_pattern, job.request.matte.path_pattern):
-                self._folders.discard(posixpath.dirname(pattern))
+            for folder in folders_of(job.request):
+                self._folders.discard(folder)
 
     def _say(self, uuid: str, text: str) -> None:
         self._host.run_on_main(lambda: self._host.say(uuid, text))

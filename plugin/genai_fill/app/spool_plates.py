@@ -1,4 +1,4 @@
-"""Write plate and matte where the backend can read them, one frame at a time."""
+"""Write plate, matte and optional inputs where the backend reads them, frame by frame."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from genai_fill.app.optional_inputs import WantedInput
 from genai_fill.app.ports import Footage, Host, NodeInputs, SpoolFolders
 from genai_fill.app.watch import FillWatch, Stage
 from genai_fill.domain.output_paths import require_no_frame_token
@@ -18,11 +19,24 @@ SPOOL_CHANNEL = "rgba.alpha"
 
 @dataclass(frozen=True)
 class Spooled:
-    """Plate and matte on disk. ``folder`` is empty when nothing had to be written."""
+    """Plate, matte and optional inputs on disk, these with the pattern of their files.
+
+    ``folder`` is empty when nothing had to be written.
+    """
 
     plate: Footage
     matte: Footage
     folder: str = ""
+    inputs: tuple[tuple[WantedInput, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """One frame to render."""
+
+    what: str
+    frame: int
+    write: Callable[[], None]
 
 
 class SpoolPlates:
@@ -38,42 +52,70 @@ class SpoolPlates:
         self._folders = folders
 
     def __call__(
-        self, uuid: str, inputs: NodeInputs, frames: FrameRange, parent: str, watch: FillWatch
+        self,
+        uuid: str,
+        inputs: NodeInputs,
+        frames: FrameRange,
+        wanted: tuple[WantedInput, ...],
+        parent: str,
+        watch: FillWatch,
     ) -> Spooled:
         """Return plate and matte over ``frames``, those of ``inputs`` if they are on disk.
 
         A new folder under ``parent`` takes what is written. Raises `FillStopped` between
         frames, `NukeFailed`, `NodeGone`, `OutputNotWritable`; then nothing is left behind.
         """
-        if inputs.plate and inputs.matte:
-            return Spooled(inputs.plate, inputs.matte)
+        on_disk = tuple((one, one.path_pattern) for one in wanted)
+        if inputs.plate and inputs.matte and all(pattern for _, pattern in on_disk):
+            return Spooled(inputs.plate, inputs.matte, inputs=on_disk)
         require_no_frame_token(parent)
         folder = self._folders.create(parent, uuid[:8])
+        spooled = Spooled(
+            inputs.plate or Footage(_file(folder, "plate"), frames),
+            inputs.matte or Footage(_file(folder, "matte"), frames, SPOOL_CHANNEL),
+            folder,
+            tuple((one, pattern or _file(folder, one.role.value)) for one, pattern in on_disk),
+        )
         try:
-            return self._write(uuid, inputs, frames, folder, watch)
+            self._write(self._writings(uuid, inputs, frames, spooled), watch)
         except BaseException:
             self._folders.discard(folder)
             raise
+        return spooled
 
-    def _write(
-        self, uuid: str, inputs: NodeInputs, frames: FrameRange, folder: str, watch: FillWatch
-    ) -> Spooled:
-        plate = inputs.plate or Footage(posixpath.join(folder, "plate.%04d.exr"), frames)
-        matte = inputs.matte or Footage(
-            posixpath.join(folder, "matte.%04d.exr"), frames, SPOOL_CHANNEL
-        )
-        writers: list[tuple[str, Callable[[str, str, int], None], Footage]] = []
-        if inputs.plate is None:
-            writers.append(("plate", self._host.spool_plate, plate))
-        if inputs.matte is None:
-            writers.append(("matte", self._host.spool_matte, matte))
-        total = len(frames) * len(writers)
-        done = 0
+    def _writings(
+        self, uuid: str, inputs: NodeInputs, frames: FrameRange, spooled: Spooled
+    ) -> list[_Writing]:
+        host, writings = self._host, []
         for frame in frames:
-            for what, write, footage in writers:
-                watch.check()
-                watch.report(Stage(f"Writing {what} frame {frame}", done / total))
-                self._host.run_on_main(functools.partial(write, uuid, footage.path_pattern, frame))
-                done += 1
+            for what, render, given, footage in (
+                ("plate", host.spool_plate, inputs.plate, spooled.plate),
+                ("matte", host.spool_matte, inputs.matte, spooled.matte),
+            ):
+                if given is None:
+                    write = functools.partial(render, uuid, footage.path_pattern, frame)
+                    writings.append(_Writing(what, frame, write))
+        for one, pattern in spooled.inputs:
+            if not one.path_pattern:
+                what = one.role.value.replace("_", " ")
+                writings += [
+                    _Writing(
+                        what,
+                        frame,
+                        functools.partial(host.spool_input, uuid, one.role, pattern, frame),
+                    )
+                    for frame in one.frames
+                ]
+        return writings
+
+    def _write(self, writings: list[_Writing], watch: FillWatch) -> None:
+        for done, writing in enumerate(writings):
+            watch.check()
+            phase = f"Writing {writing.what} frame {writing.frame}"
+            watch.report(Stage(phase, done / len(writings)))
+            self._host.run_on_main(writing.write)
         watch.check()
-        return Spooled(plate, matte, folder)
+
+
+def _file(folder: str, name: str) -> str:
+    return posixpath.join(folder, f"{name}.%04d.exr")

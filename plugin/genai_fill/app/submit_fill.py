@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from genai_fill.app.optional_inputs import (
+    FillFrames,
+    reach_with_patches,
+    require_files,
+    want_inputs,
+)
 from genai_fill.app.ports import (
     Backend,
     Host,
@@ -15,11 +21,14 @@ from genai_fill.app.ports import (
     ScriptState,
     SettingsSource,
     SpoolFolders,
+    TakeFiles,
 )
 from genai_fill.app.spool_plates import Spooled, SpoolPlates
 from genai_fill.app.start_backend import BackendConnection, Reached
+from genai_fill.app.tidy_spool import tidy_spool
 from genai_fill.app.watch import FillWatch, Stage
 from genai_fill.domain.frame_ranges import resolve_range, source_range
+from genai_fill.domain.heroes import HeroList
 from genai_fill.domain.output_paths import PathFields, output_place
 from genai_fill.domain.reachable import is_under
 from genai_fill.domain.seeds import RandomBelow, seed_for_generate
@@ -41,7 +50,7 @@ from genai_fill_contract.fill import (
 )
 from genai_fill_contract.hello import EngineList
 from genai_fill_contract.job import Job, JobState
-from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef
+from genai_fill_contract.plate import FrameRange, InputRole, MatteRef, PlateRef
 from genai_fill_contract.settings import Settings
 
 
@@ -52,6 +61,7 @@ class _Plan:
     node: NodeState
     script: ScriptState
     inputs: NodeInputs
+    plate_range: FrameRange
     frames: FrameRange
     place: OutputPlace
     settings: Settings
@@ -65,6 +75,7 @@ class SubmitFill:
         host: Host,
         connection: BackendConnection,
         folders: SpoolFolders,
+        files: TakeFiles,
         settings: SettingsSource,
         person: Person,
         random_below: RandomBelow,
@@ -74,6 +85,7 @@ class SubmitFill:
         self._host = host
         self._connection = connection
         self._folders = folders
+        self._files = files
         self._spool = SpoolPlates(host, folders)
         self._settings = settings
         self._person = person
@@ -98,6 +110,8 @@ class SubmitFill:
             self._folders.discard(spooled.folder)
             raise
         self._host.run_on_main(lambda: self._keep(uuid, job))
+        if not plan.settings.spool.keep:
+            tidy_spool(self._folders, reached.backend, _spool_parent(plan))
         return job
 
     def _plan(self, uuid: str) -> _Plan:
@@ -119,6 +133,7 @@ class SubmitFill:
             node=node,
             script=script,
             inputs=inputs,
+            plate_range=inputs.plate_range,
             frames=resolve_range(
                 form.range_mode,
                 current=script.current_frame,
@@ -158,13 +173,17 @@ class SubmitFill:
             plate if plate and is_under(plate.path_pattern, roots) else None,
             matte if matte and is_under(matte.path_pattern, roots) else None,
         )
-        frames = plan.frames
-        if engine.kind is EngineKind.SHOT and plan.inputs.plate_range is not None:
-            frames = source_range(frames, plan.inputs.plate_range)
-        parent = plan.settings.spool.dir.replace("\\", "/") or posixpath.join(
-            plan.place.directory, "spool"
+        heroes = plan.node.heroes if InputRole.PATCH in engine.inputs else HeroList()
+        require_files(heroes, self._files)
+        given = (
+            self._host.run_on_main(lambda: self._host.optional_inputs(uuid, engine.inputs))
+            if engine.inputs
+            else ()
         )
-        return self._spool(uuid, inputs, frames, parent, watch)
+        frames = _frames_around(plan, engine)
+        reach = reach_with_patches(frames, given, heroes)
+        wanted = want_inputs(given, heroes, replace(frames, reach=reach), roots)
+        return self._spool(uuid, inputs, reach, wanted, _spool_parent(plan), watch)
 
     def _seed(self, uuid: str) -> int:
         form = self._host.node(uuid).form
@@ -213,6 +232,11 @@ class SubmitFill:
                 node=plan.node.name,
                 host=self._person.host,
             ),
+            inputs=tuple(
+                ref
+                for one, pattern in spooled.inputs
+                for ref in one.refs(pattern, colorspace=colour.working_space, view=plan.script.view)
+            ),
         )
 
     def _post(self, backend: Backend, request: FillRequest, watch: FillWatch) -> Job:
@@ -228,6 +252,19 @@ class SubmitFill:
         self._host.set_job(uuid, job.id)
         self._host.remember(uuid, self._host.node(uuid).takes.with_job(job))
         self._host.say(uuid, "Waiting to start" if job.state is JobState.QUEUED else "Filling")
+
+
+def _frames_around(plan: _Plan, engine: EngineDescription) -> FillFrames:
+    reach = plan.frames
+    if engine.kind is EngineKind.SHOT:
+        reach = source_range(plan.frames, plan.plate_range)
+    return FillFrames(plan.frames, reach, plan.plate_range, plan.script.current_frame)
+
+
+def _spool_parent(plan: _Plan) -> str:
+    return plan.settings.spool.dir.replace("\\", "/") or posixpath.join(
+        plan.place.directory, "spool"
+    )
 
 
 def _engine(engines: EngineList, plan: _Plan) -> EngineDescription:

@@ -25,7 +25,7 @@ class KnownTake:
     """A take and the settings that made it.
 
     ``number`` tells takes of one node apart. It is the version on disk unless the node wrote
-    to two places and the version is taken.
+    to two places and the version is taken. ``summary`` is what the engine says of the result.
     """
 
     number: int
@@ -34,6 +34,7 @@ class KnownTake:
     prompt: str = ""
     negative_prompt: str = ""
     engine_options: Mapping[str, OptionValue] = field(default_factory=dict)
+    summary: str = ""
 
     @property
     def label(self) -> str:
@@ -101,6 +102,17 @@ class TakeList:
             tuple(
                 replace(known, take=_with_frames(known.take, more))
                 if (known.take.job_id, known.take.index) == (job_id, index)
+                else known
+                for known in self.takes
+            )
+        )
+
+    def with_summaries(self, job_id: str, summaries: Mapping[int, str]) -> TakeList:
+        """Return the list with what the engine says of a job's takes, by their index."""
+        return TakeList(
+            tuple(
+                replace(known, summary=summaries.get(known.take.index, "") or known.summary)
+                if known.take.job_id == job_id
                 else known
                 for known in self.takes
             )

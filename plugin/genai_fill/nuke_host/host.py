@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import nuke
 
-from genai_fill.app.ports import NodeInputs, NodeState, ScriptState
+from genai_fill.app.ports import NodeInputs, NodeState, OptionalInput, ScriptState
+from genai_fill.domain.heroes import HeroList
 from genai_fill.domain.takes import KnownTake, TakeList
-from genai_fill.nuke_host import graph, knobs, plates, status
+from genai_fill.nuke_host import graph, knobs, optional_inputs, plates, status
 from genai_fill.nuke_host.colour import colour_settings
 from genai_fill.nuke_host.editing import undo_step, unnoticed, without_undo
 from genai_fill.nuke_host.fill_nodes import (
@@ -24,7 +25,7 @@ from genai_fill.nuke_host.main_thread import MainThread
 from genai_fill.nuke_host.names import GIZMO
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import NukeFailed
-from genai_fill_contract.plate import FrameRange
+from genai_fill_contract.plate import FrameRange, InputRole
 
 T = TypeVar("T")
 
@@ -93,6 +94,11 @@ class NukeHost:
                 footage_of(matte, channel=channel) if matte is not None else None,
             )
 
+    def optional_inputs(self, uuid: str, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:
+        """Return the optional inputs that are connected and can have one of ``roles``."""
+        with self._nodes.using(uuid) as node:
+            return optional_inputs.connected_inputs(node, roles)
+
     def edit(self, uuid: str, changes: Mapping[str, object], *, undoable: bool = True) -> None:
         """Set fields of `FillForm` on the knobs, as one undo step or as none."""
         with (
@@ -105,6 +111,11 @@ class NukeHost:
         """Keep the list of takes on the node; no undo step."""
         with self._nodes.using(uuid) as node, without_undo():
             knobs.write_takes(node, takes)
+
+    def set_heroes(self, uuid: str, heroes: HeroList) -> None:
+        """Keep the list of hero frames on the node, as one undo step."""
+        with self._nodes.using(uuid) as node, undo_step(f"Hero frames of {node.name()}"):
+            knobs.write_heroes(node, heroes)
 
     def set_job(self, uuid: str, job_id: str) -> None:
         """Keep the id of the job under way on the node, or forget it; no undo step."""
@@ -144,6 +155,11 @@ class NukeHost:
         """Render one frame of the matte to the alpha channel of an EXR."""
         with self._nodes.using(uuid) as node:
             plates.spool_matte(node, path_pattern, frame, _view())
+
+    def spool_input(self, uuid: str, role: InputRole, path_pattern: str, frame: int) -> None:
+        """Render one frame of an optional input to EXR, the channels that ``role`` needs."""
+        with self._nodes.using(uuid) as node:
+            plates.spool_input(node, role, path_pattern, frame, _view())
 
 
 def _view() -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from genai_fill.app.panel_state import FillForm
 from genai_fill.app.ports import NodeState
+from genai_fill.domain.heroes import HeroList, decode_heroes, encode_heroes
 from genai_fill.domain.takes import NO_TAKE, TakeList, decode_takes, encode_takes
 from genai_fill.nuke_host.editing import first_word
 from genai_fill.nuke_host.fill_nodes import UUID_KNOB
+from genai_fill_contract.errors import NukeFailed
 from genai_fill_contract.fill import OptionValue
 
 # FillForm field -> knob and type. Nuke gives floats from whole numbers and takes nothing but
@@ -95,6 +97,22 @@ def write_takes(node: Any, takes: TakeList) -> None:
     offer_takes(node, takes)
 
 
+def read_heroes(node: Any) -> HeroList:
+    """Return the node's hero frames; raises `MalformedMessage`."""
+    return decode_heroes(str(read_value(node, "hero_frames", "")))
+
+
+def write_heroes(node: Any, heroes: HeroList) -> None:
+    """Keep hero frames on the node; raises `NukeFailed` where an old node has no place."""
+    knob = node.knob("hero_frames")
+    if knob is None:
+        raise NukeFailed(
+            f"{node.fullName()} was made by an earlier release and keeps no hero frames.",
+            hint="Create a new GenAI Fill node and copy the settings over.",
+        )
+    knob.setValue(encode_heroes(heroes))
+
+
 def offer_takes(node: Any, takes: TakeList) -> None:
     """Put the takes into the chooser; a take that is no longer there falls back to none."""
     knob = node["take"]
@@ -148,4 +166,5 @@ def read_node(node: Any) -> NodeState:
         matte_invert=bool(read_value(node, "matte_invert", False)),
         output_directory=str(read_value(node, "output_directory", "")).strip(),
         output_name=str(read_value(node, "output_name", "")).strip(),
+        heroes=read_heroes(node),
     )

@@ -1,4 +1,4 @@
-"""Rendering plate and matte to the spool through the node's own Write nodes."""
+"""Rendering plate, matte and optional inputs to the spool, by the node's own Write nodes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,51 @@ from genai_fill.app.watch import FillStopped
 from genai_fill.nuke_host.editing import tcl_escaped, unnoticed
 from genai_fill.nuke_host.fill_nodes import inner
 from genai_fill.nuke_host.graph import MATTE, PLATE
+from genai_fill.nuke_host.optional_inputs import CONTROL, MOTION, PATCH, REFERENCE
 from genai_fill_contract.errors import NukeFailed
-from genai_fill_contract.plate import path_at
+from genai_fill_contract.plate import InputRole, path_at
 
 HALF, FLOAT = "16 bit half", "32 bit float"
 _HALF_METADATA = "16-bit half float"
 
+_INPUTS = {
+    InputRole.REFERENCE: ("SpoolReference", REFERENCE, "rgb"),
+    InputRole.MOTION_FORWARD: ("SpoolMotion", MOTION, "forward"),
+    InputRole.MOTION_BACKWARD: ("SpoolMotion", MOTION, "backward"),
+    InputRole.STMAP: ("SpoolMotion", MOTION, "rgb"),
+    InputRole.PATCH: ("SpoolPatch", PATCH, "rgba"),
+    InputRole.CONTROL: ("SpoolControl", CONTROL, "rgb"),
+}
+"""Role -> the inner Write, the number of the node's input, the channels."""
+
 
 def spool_plate(node: Any, pattern: str, frame: int, view: str) -> None:
     """Render one frame of the plate's RGB: no colour conversion, whole bounding box."""
-    _spool(node, "SpoolPlate", node.input(PLATE), "rgb", pattern, frame, view)
+    depth = bit_depth(node.input(PLATE))
+    _spool(node, "SpoolPlate", depth, "rgb", pattern, frame, view)
 
 
 def spool_matte(node: Any, pattern: str, frame: int, view: str) -> None:
     """Render one frame of the matte's chosen channel, as alpha."""
-    _spool(node, "SpoolMatte", node.input(MATTE), "alpha", pattern, frame, view)
+    depth = bit_depth(node.input(MATTE))
+    _spool(node, "SpoolMatte", depth, "alpha", pattern, frame, view)
+
+
+def spool_input(node: Any, role: InputRole, pattern: str, frame: int, view: str) -> None:
+    """Render one frame of an optional input: the channels of its role, data as float."""
+    writer, number, channels = _INPUTS[role]
+    depth = bit_depth(node.input(number)) if role.is_colour else FLOAT
+    _spool(node, writer, depth, channels, pattern, frame, view)
 
 
 def _spool(
-    node: Any, writer: str, source: Any, channels: str, pattern: str, frame: int, view: str
+    node: Any, writer: str, depth: str, channels: str, pattern: str, frame: int, view: str
 ) -> None:
     write = inner(node, writer)
     with unnoticed(), full_resolution(), _file_of(write, pattern):
         for knob, value in (
             ("file_type", "exr"),  # before the codec's knobs, which it brings
-            ("datatype", bit_depth(source)),
+            ("datatype", depth),
             ("compression", "Zip (16 scanlines)"),
             ("metadata", "all metadata except input/*"),
             ("autocrop", False),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from genai_fill.app.panel_state import FillForm
-from genai_fill.app.ports import NodeInputs, NodeState, Person, ScriptState
+from genai_fill.app.ports import NodeInputs, NodeState, OptionalInput, Person, ScriptState
 from genai_fill.domain.takes import TakeList
 from genai_fill_contract.engine import (
     ColourDomain,
@@ -18,13 +18,14 @@ from genai_fill_contract.engine import (
     OptionType,
 )
 from genai_fill_contract.errors import (
+    BackendTimeout,
     BackendUnreachable,
     ErrorReport,
     JobNotFound,
     NodeGone,
     OutputNotWritable,
 )
-from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import (
     EventKind,
     FrameDone,
@@ -125,6 +126,7 @@ class FakeHost:
         self.shown: list[tuple[int | None, bool]] = []
         self.reloads = 0
         self.spooled: list[tuple[str, int]] = []
+        self.optional: dict[str, tuple[OptionalInput, ...]] = {}
         self.offered: tuple[str, ...] = ()
         self.on_spool = None
 
@@ -161,6 +163,13 @@ class FakeHost:
     def inputs(self, uuid) -> NodeInputs:
         self.node(uuid)
         return self.connected[uuid]
+
+    def optional_inputs(self, uuid, roles):
+        self.node(uuid)
+        return tuple(one for one in self.optional.get(uuid, ()) if one.role in roles)
+
+    def set_heroes(self, uuid, heroes) -> None:
+        self._set(uuid, heroes=heroes)
 
     def _set(self, uuid, **changes) -> None:
         self.states[uuid] = replace(self.node(uuid), **changes)
@@ -208,6 +217,9 @@ class FakeHost:
     def spool_matte(self, uuid, path_pattern, frame) -> None:
         self._spool(uuid, "matte", path_pattern, frame)
 
+    def spool_input(self, uuid, role, path_pattern, frame) -> None:
+        self._spool(uuid, role.value, path_pattern, frame)
+
 
 class FakeFolders:
     """Spool folders in memory."""
@@ -215,6 +227,7 @@ class FakeFolders:
     def __init__(self) -> None:
         self.made: list[str] = []
         self.discarded: list[str] = []
+        self.swept: list[tuple[str, float, frozenset[str]]] = []
         self.full = False
 
     def create(self, parent, name) -> str:
@@ -226,6 +239,23 @@ class FakeFolders:
     def discard(self, folder) -> None:
         if folder in self.made:
             self.discarded.append(folder)
+
+    def sweep(self, parent, *, older_than_s, in_use) -> None:
+        self.swept.append((parent, older_than_s, frozenset(in_use)))
+
+
+class FakeFiles:
+    """Takes of which every frame is on disk, but for those in ``gone``."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.summaries: dict[str, str] = {}
+
+    def has(self, path) -> bool:
+        return path not in self.gone
+
+    def summary(self, recipe_path) -> str:
+        return self.summaries.get(recipe_path, "")
 
 
 class FakeFeed:
@@ -258,6 +288,7 @@ class FakeBackend:
         self.keys: dict[str, str] = {}
         self.events_of: dict[str, list[JobEvent]] = {}
         self.jobs: dict[str, Job] = {}
+        self.hides_jobs = False
         self.told: dict[str, int] = {}
         self.cancelled: list[str] = []
         self.engine_list = EngineList((CLEANPLATE, PAINTER, MISSING), "cleanplate")
@@ -287,8 +318,6 @@ class FakeBackend:
             self._begin(self.keys[key], request)
         if self.submit_times_out:
             self.submit_times_out -= 1
-            from genai_fill_contract.errors import BackendTimeout
-
             raise BackendTimeout("It took too long.", hint="Try again.")
         return self.jobs[self.keys[key]]
 
@@ -362,6 +391,12 @@ class FakeBackend:
         if job_id not in self.jobs:
             raise JobNotFound(f"There is no job {job_id}.", hint="It was forgotten.")
         return self.jobs[job_id]
+
+    def recent_jobs(self) -> JobList:
+        self._require_up()
+        if self.hides_jobs:
+            raise BackendTimeout("It took too long.", hint="Try again.")
+        return JobList(tuple(reversed(self.jobs.values())))
 
     def cancel(self, job_id) -> Job:
         job = self.job(job_id)

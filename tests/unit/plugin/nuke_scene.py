@@ -117,6 +117,7 @@ class Wired:
 
         from genai_fill.adapters.spool_folders import DiskSpoolFolders
         from genai_fill.adapters.system import DaemonThreads, SystemClock
+        from genai_fill.adapters.take_files import DiskTakeFiles
         from genai_fill.app.cancel_fill import CancelFill
         from genai_fill.app.follow_job import FollowJob
         from genai_fill.app.panel_session import PanelSession
@@ -131,20 +132,21 @@ class Wired:
         settings = fakes.FixedSettings(**environment)
         process = fakes.FakeProcess(self.backend, fakes.FakeClock())
         connection = BackendConnection(fakes.FakeFinder(self.backend), process, settings, clock)
-        self.host, folders = NukeHost(), DiskSpoolFolders()
+        self.host, folders, files = NukeHost(), DiskSpoolFolders(), DiskTakeFiles()
         numbers = itertools.count(100)
         keys = itertools.count()
         submit = SubmitFill(
             self.host,
             connection,
             folders,
+            files,
             settings,
             fakes.PERSON,
             lambda bound: next(numbers),
             lambda: f"k{next(keys)}",
         )
         self.run = RunFill(
-            self.host, submit, FollowJob(connection, clock), folders, settings, clock
+            self.host, submit, FollowJob(connection, clock), folders, files, settings, clock
         )
         self.session = PanelSession(
             self.host,

@@ -16,6 +16,7 @@ from tests.unit.plugin.fakes import (
     FakeBackend,
     FakeBrowser,
     FakeClock,
+    FakeFiles,
     FakeFinder,
     FakeFolders,
     FakeHost,
@@ -33,6 +34,7 @@ class Rig:
         self.process = FakeProcess(self.backend, self.clock)
         self.settings = FixedSettings(**environment)
         self.folders = FakeFolders()
+        self.files = FakeFiles()
         self.browser = FakeBrowser()
         self.tasks = Tasks(at_once=at_once)
         self.stages = []
@@ -47,6 +49,7 @@ class Rig:
             self.host,
             self.connection,
             self.folders,
+            self.files,
             self.settings,
             PERSON,
             random_below,
@@ -54,7 +57,13 @@ class Rig:
         )
         self.follow = FollowJob(self.connection, self.clock)
         self.run = RunFill(
-            self.host, self.submit, self.follow, self.folders, self.settings, self.clock
+            self.host,
+            self.submit,
+            self.follow,
+            self.folders,
+            self.files,
+            self.settings,
+            self.clock,
         )
         self.session = PanelSession(
             self.host,

@@ -17,7 +17,7 @@ from tests.unit.plugin.nuke_scene import (
 OURS = ("genai_fill", "genai_fill_contract")
 GIZMO = REPOSITORY / "gizmos/GenAIFill.gizmo"
 PLAIN = {"Input", "Output", "Dot", "Read", "Write", "Copy", "Expression", "BlackOutside",
-         "Keymix", "Switch"}  # fmt: skip
+         "Keymix", "Switch", "Multiply"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,8 @@ def code_of(text):
 
 def test_it_is_a_group_so_that_scripts_carry_all_of_it(text):
     statements = re.findall(r"^(\w+) \{", text, re.MULTILINE)
-    assert statements == ["Group"]
+    assert statements[0] == "Group"
+    assert set(statements[1:]) == {"add_layer"}
 
 
 def test_inside_are_only_nodes_that_every_nuke_has(text):
@@ -64,8 +65,12 @@ def test_inputs_are_numbered_and_named(tmp_path):
         assert {name: int(i["number"].value()) for name, i in inputs.items()} == {
             "plate": 0,
             "matte": 1,
+            "reference": 2,
+            "motion": 3,
+            "patch": 4,
+            "control": 5,
         }
-        assert node.maxInputs() == 2
+        assert node.maxInputs() == 6
 
 
 def test_without_a_take_the_plate_comes_out_bit_for_bit(tmp_path):
