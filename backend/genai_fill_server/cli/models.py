@@ -280,20 +280,27 @@ def _say_verdict(verdict: Verdict) -> None:
         return
     for what in ("wrong", "missing", "extra"):
         for name in getattr(verdict, what):
-            typer.echo(f"{verdict.id}: {what}: {name}")
+            typer.echo(_plain(f"{verdict.id}: {what}: {name}"))
     if verdict.problem:
-        typer.echo(f"{verdict.id}: {verdict.problem}")
+        typer.echo(_plain(f"{verdict.id}: {verdict.problem}"))
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` without what steers a terminal: file names may hold anything."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def _print_json(wire: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps(wire, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(wire, indent=2))
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to a terminal, lines with tabs to anything else."""
     if not sys.stdout.isatty():
         for row in rows:
-            typer.echo("\t".join(row))
+            typer.echo("\t".join(_plain(cell) for cell in row))
         return
     from rich.console import Console
     from rich.markup import escape
@@ -301,5 +308,5 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
     table = Table(*heads, title=escape(title), title_justify="left", box=None)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(_plain(cell)) for cell in row))
     Console().print(table if rows else escape(f"{title}: none"))

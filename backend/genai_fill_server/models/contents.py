@@ -30,7 +30,7 @@ _MAX_TEXT_BYTES = 128 * 2**20
 _MAX_INDEX_BYTES = 2**20
 _MAX_CARD_BYTES = 64 * 2**10
 _MAX_HEADER_BYTES = 100 * 2**20
-_MAX_FILES = 5000
+MAX_FILES = 5000
 _VARIANT = re.compile(r"\.(fp16|bf16|fp32|non_ema|ema)(?=[.-])")
 
 
@@ -119,9 +119,9 @@ def list_folder(folder: Path, boundary: Path) -> dict[str, Path]:
                 path=str(path),
             )
         found[name] = target
-        if len(found) > _MAX_FILES:
+        if len(found) > MAX_FILES:
             raise ModelUnsafe(
-                f"{folder} holds more than {_MAX_FILES} files.",
+                f"{folder} holds more than {MAX_FILES} files.",
                 hint="Name the folder of one model, the one with model_index.json.",
             )
     kept = check_file_names((name for name in found if is_kept(name)), str(folder))
@@ -199,9 +199,9 @@ def _check_safetensors(path: Path) -> None:
 def _end(entry: Any) -> int:
     try:
         begin, end = entry["data_offsets"]
-        if 0 <= int(begin) <= int(end):
+        if type(begin) is type(end) is int and 0 <= begin <= end:
             return int(end)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise ValueError("its header does not describe weights") from error
     raise ValueError("its header describes impossible weights")
 

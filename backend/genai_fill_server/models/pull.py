@@ -14,6 +14,7 @@ from genai_fill_server.models.contents import (
     CARD_FILE,
     INDEX_FILE,
     LOCK_FILE,
+    MAX_FILES,
     check_content,
     choose_files,
     read_parts,
@@ -101,6 +102,11 @@ class PullModel:
     def _choose(
         self, offer: Offer, remote: RemoteModel, partial: Partial
     ) -> tuple[RemoteFile, ...]:
+        if len(remote.files) > MAX_FILES:
+            raise ModelUnsafe(
+                f"{offer.repository} has {len(remote.files)} files.",
+                hint="A model has a few dozen. Do not use this repository.",
+            )
         by_name = {file.name: file for file in remote.files}
         names = check_file_names(by_name, offer.repository)
         if INDEX_FILE not in by_name:

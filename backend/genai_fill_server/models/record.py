@@ -81,11 +81,17 @@ def _from_wire(wire: Any) -> ModelRecord:
     if wire["version"] != _VERSION:
         raise ValueError(f"it is of version {wire['version']!r}, not {_VERSION}")
     files = {
-        str(name): FileRecord(int(entry["size_bytes"]), _digest(entry["sha256"]))
+        str(name): FileRecord(_size(entry["size_bytes"]), _digest(entry["sha256"]))
         for name, entry in wire["files"].items()
     }
     texts = {key: str(wire[key]) for key in ("id", "source", "revision", "recorded_at", "accepted")}
     return ModelRecord(files=files, **texts)
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a size")
+    return value
 
 
 def _digest(text: object) -> str:

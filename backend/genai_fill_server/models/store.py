@@ -25,12 +25,13 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_server.models.entries import Inspection, InstalledModel
 from genai_fill_server.models.names import check_model_id
-from genai_fill_server.models.ports import FreeBytes, ModelFolders, Roots, TryLock
+from genai_fill_server.models.ports import FreeBytes, Held, ModelFolders, Roots, TryLock
 from genai_fill_server.models.record import has_record
 
 _PARTIAL = ".partial"
 _TRASH = ".trash"
 _PAYLOAD = "blobs"
+_LOCK = "lock"
 _SPARE_BYTES = 512 * 2**20
 
 
@@ -135,16 +136,15 @@ class ModelStore:
         if folder.is_symlink():
             raise OutputNotWritable(f"{folder} is a link.", hint="Remove it.", path=str(folder))
         partial = Partial(folder, folder / _PAYLOAD, store)
-        partial.payload.mkdir(parents=True, exist_ok=True)
-        lock = self._try_lock(folder / "lock")
-        if lock is None:
-            raise OutputExists(
-                f"Another process is putting {model_id!r} into {store}.", hint="Wait for it."
-            )
+        folder.mkdir(exist_ok=True)
+        lock = self._lock(folder)
         try:
+            partial.payload.mkdir(exist_ok=True)
             yield partial
         finally:
             lock.release()
+            if not _has_content(partial.payload):  # it was published, or nothing ever came
+                shutil.rmtree(folder, ignore_errors=True)
 
     def check_room(self, partial: Partial, needed_bytes: int) -> None:
         """Raise `DiskFull` unless so much, and some to spare, fits on the store's disk."""
@@ -165,7 +165,6 @@ class ModelStore:
                 f"{target} is there already.", hint="Remove it first.", path=str(target)
             )
         partial.payload.rename(target)
-        shutil.rmtree(partial.folder, ignore_errors=True)
         _touch(partial.store)
         return target
 
@@ -202,8 +201,19 @@ class ModelStore:
         folder = self.writable_dir() / f"{check_model_id(model_id)}{_PARTIAL}"
         if folder.is_symlink() or not folder.is_dir():
             return False
+        self._lock(folder).release()
         shutil.rmtree(folder)
         return True
+
+    def _lock(self, folder: Path) -> Held:
+        lock = self._try_lock(folder / _LOCK)
+        if lock is None:
+            raise OutputExists(
+                f"Another process is at work in {folder}.",
+                hint="Wait for it, or end it first.",
+                path=str(folder),
+            )
+        return lock
 
     def _roots(self) -> Roots:
         return tuple(folder.resolve() for folder in self.dirs)
@@ -215,6 +225,13 @@ def can_write_to(folder: Path) -> bool:
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
+        return False
+
+
+def _has_content(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
         return False
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -144,6 +145,23 @@ def test_verify_fails_for_a_changed_file(run, home):
     code, out, _ = run("verify", "--json", "--quiet")
     assert code == 1
     assert json.loads(out)["models"][0]["wrong"] == ["tokenizer/merges.txt"]
+
+
+def test_a_file_name_cannot_steer_the_terminal(run, home):
+    run("add", str(write_model(home / "in" / "ours")))
+    (home / "state/models/ours" / "x\x1b[2Jy").write_text("")
+
+    assert "\x1b" not in run("verify", "--quiet")[1]
+
+
+def test_a_file_name_that_is_no_text_is_told_all_the_same(run, home):
+    run("add", str(write_model(home / "in" / "ours")))
+    (home / "state/models/ours" / os.fsdecode(b"\xff")).write_text("")
+
+    code, out, _ = run("verify", "--json", "--quiet")
+
+    assert code == 1
+    assert json.loads(out)["models"][0]["extra"] == ["\udcff"]
 
 
 def test_verify_of_a_named_model_without_hashes_fails_and_of_all_does_not(run, home):

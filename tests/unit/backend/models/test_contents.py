@@ -193,6 +193,9 @@ def header(entry, weights=b"") -> bytes:
         header({"w": {"data_offsets": [4, 2]}}, b"1234"),
         header({"w": {"data_offsets": [0, "x"]}}, b"1234"),
         header({"w": {"data_offsets": [0]}}, b"1234"),
+        header(b'{"w": {"data_offsets": [0, Infinity]}}', b"1234"),
+        header(b'{"w": {"data_offsets": [0, 4.0]}}', b"1234"),
+        header(b'{"w": {"data_offsets": [0, ' + b"9" * 5000 + b"]}}", b"1234"),
         header(b"\xff\xfe"),
     ],
 )

@@ -203,6 +203,24 @@ def test_a_repository_with_a_hostile_name_is_refused_before_anything_is_fetched(
     assert not list(tmp_path.rglob("evil.json"))
 
 
+def test_a_repository_of_countless_files_is_refused(make_pull, offer, hub):
+    hub.files |= {f"unet/{number}.json": b"{}" for number in range(5001)}
+
+    with pytest.raises(ModelUnsafe, match="files"):
+        make_pull().pull(offer, accepted=True, progress=Steps())
+
+    assert hub.fetched == []
+
+
+def test_a_pull_of_which_nothing_came_leaves_nothing(make_pull, make_store, offer, hub, store_dir):
+    hub.commit = "nonsense"
+
+    with pytest.raises(ModelLoadFailed):
+        make_pull().pull(offer, accepted=True, progress=Steps())
+
+    assert list(store_dir.iterdir()) == []
+
+
 def test_a_config_that_asks_for_code_is_refused(make_pull, offer, hub, store_dir):
     hub.files["unet/config.json"] = json.dumps({"auto_map": "x"}).encode()
 

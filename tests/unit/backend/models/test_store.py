@@ -209,6 +209,15 @@ def test_what_was_interrupted_can_be_given_up(make_store, store_dir):
     assert list(store_dir.iterdir()) == []
 
 
+def test_what_another_process_is_at_work_on_is_not_given_up(make_store):
+    with make_store().incoming("coming") as partial:
+        write_model(partial.payload)
+        with pytest.raises(OutputExists, match="Another process"):
+            make_store().discard("coming")
+
+    assert list(make_store().partials()) == ["coming"]
+
+
 def test_an_interrupted_removal_is_no_model(make_store, store_dir, monkeypatch):
     write_model(store_dir / "a")
     store = make_store()

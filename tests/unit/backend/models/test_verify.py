@@ -109,6 +109,7 @@ RECORD = {
         json.dumps(RECORD | {"files": {"a": {"size_bytes": 1, "sha256": "x"}}}),
         json.dumps(RECORD | {"files": {"a": {"size_bytes": None, "sha256": "0" * 64}}}),
         json.dumps(RECORD | {"files": {"a": 3}}),
+        json.dumps(RECORD | {"files": {"a": {"size_bytes": float("inf"), "sha256": "0" * 64}}}),
     ],
 )
 def test_a_spoilt_record_is_a_problem_and_no_crash(model, make_store, text):
