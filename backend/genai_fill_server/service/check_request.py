@@ -122,10 +122,11 @@ def _check_ranges(request: FillRequest) -> None:
 
 def _check_on_disk(missing: Sequence[int], name: str, pattern: str) -> None:
     if missing:
+        one = len(missing) == 1
         raise MissingFrames(
-            f"Frames {spell_frames(missing)} of the {name} are not on disk: "
-            f"{path_at(pattern, missing[0])}.",
-            hint="Render them, or shorten the frame range.",
+            f"{'Frame' if one else 'Frames'} {spell_frames(missing)} of the {name} "
+            f"{'is' if one else 'are'} not on disk: {path_at(pattern, missing[0])}.",
+            hint=f"Render {'it' if one else 'them'}, or shorten the frame range.",
             count=len(missing),
             path=pattern,
         )
@@ -141,18 +142,30 @@ def _check_sizes(
         watch.check()
         header = plate.header(frame)
         if header.display != first.display:
-            raise _other_size(f"Plate frame {frame}", header.display, "the first", first.display)
+            raise _other_size(
+                f"Frame {frame} of the plate",
+                header.display,
+                f"frame {request.frame_range.first}",
+                first.display,
+                "Bring every frame of the plate to one format before the node.",
+            )
         matte = matte_header(frame)
         if matte.display != first.display:
-            raise _other_size(f"The matte at {frame}", matte.display, "the plate", first.display)
+            raise _other_size(
+                f"Frame {frame} of the matte",
+                matte.display,
+                "the plate",
+                first.display,
+                "Reformat the matte to the plate's format.",
+            )
         bounds = bounds.union(header.data_window)
     return bounds, first
 
 
-def _other_size(who: str, theirs: Window, whose: str, ours: Window) -> SizeMismatch:
+def _other_size(who: str, theirs: Window, whose: str, ours: Window, hint: str) -> SizeMismatch:
     return SizeMismatch(
         f"{who} is {theirs.width} x {theirs.height}, {whose} is {ours.width} x {ours.height}.",
-        hint="Reformat one to the other's format, without resizing the plate.",
+        hint=hint,
     )
 
 

@@ -86,7 +86,7 @@ def test_missing_mattes_are_named(shot):
 
 def test_sizes_that_differ_are_named(shot):
     shot.write_matte(1002, disc(60, 100, (20, 20), 5))
-    with pytest.raises(SizeMismatch, match=r"matte at 1002 is 100 x 60.*plate is 203 x 121"):
+    with pytest.raises(SizeMismatch, match=r"1002 of the matte is 100 x 60.*plate is 203 x 121"):
         check(shot)
     shot.write_matte(1002, disc(*SIZE, (60, 60), 5))
     shot.write_plate(1003, grainy(121, 204))
