@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ MAX_PIXELS = 1 << 29
 
 MAX_CHANNELS = 1024
 MAX_SUBIMAGES = 256
+
+_LIBRARY_NOISE = re.compile(r"EXR Error \(.*?\): |EXR_ERR_\w+ |: magic 0x.*")
 
 DAMAGED = "Render or copy the frame again; it may be half-written or damaged."
 
@@ -40,11 +43,20 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
     with quietly(path, frame):
         image = oiio.ImageInput.open(path)
     if image is None:
-        raise unreadable(path, frame, ask(oiio.geterror, "") or "it is not an image")
+        reason = ask(oiio.geterror, "") or "it is not an image"
+        raise unreadable(path, frame, _of_nothing(path) or reason)
     try:
         yield image
     finally:
         image.close()
+
+
+def _of_nothing(path: str) -> str:
+    """Return the reason why an empty file is no image; empty for one that has bytes."""
+    try:
+        return "" if Path(path).stat().st_size else "the file is empty (0 bytes)"
+    except OSError as error:
+        return f"{error.strerror}"
 
 
 @contextmanager
@@ -60,8 +72,9 @@ def unreadable(path: str, frame: int, reason: str, hint: str = DAMAGED) -> Unrea
     """Return the error for a file that is there and cannot be used."""
     # Keep the library's first line only: the rest repeats the path or lists plug-ins.
     first_line = next((line.strip() for line in reason.splitlines() if line.strip()), "no reason")
+    said = _LIBRARY_NOISE.sub("", first_line).rstrip(".?")
     return UnreadableImage(
-        f"Frame {frame} cannot be read: {path}: {first_line.rstrip('.?')}.",
+        f"Frame {frame} cannot be read: {path}: {said}.",
         hint=hint,
         path=path,
         frame=frame,
