@@ -167,7 +167,7 @@ def _unknown(colorspace: str, config: ocio.Config, source: str) -> UnknownColors
     shown = [by_lower[name] for name in near] or names[:3]
     return UnknownColorspace(
         f"The OCIO config {source} has no colorspace or role {colorspace!r}.",
-        hint=f"The nearest names are: {', '.join(shown)}.",
+        hint=f"Correct the name; the nearest ones are {', '.join(shown)}.",
         colorspace=colorspace,
     )
 
