@@ -90,7 +90,7 @@ def test_sizes_that_differ_are_named(shot):
         check(shot)
     shot.write_matte(1002, disc(*SIZE, (60, 60), 5))
     shot.write_plate(1003, grainy(121, 204))
-    with pytest.raises(SizeMismatch, match=r"1003 is 204 x 121"):
+    with pytest.raises(SizeMismatch, match=r"1003 of the plate is 204 x 121"):
         check(shot)
 
 
