@@ -165,7 +165,6 @@ class ModelStore:
                 f"{target} is there already.", hint="Remove it first.", path=str(target)
             )
         partial.payload.rename(target)
-        _touch(partial.store)
         return target
 
     def inspect(self, path: Path, extra_root: Path, name: str) -> Inspection:
@@ -193,7 +192,6 @@ class ModelStore:
         trash = own / f"{model.path.name}.{secrets.token_hex(4)}{_TRASH}"
         trash.mkdir()
         model.path.rename(trash / _PAYLOAD)
-        _touch(own)
         shutil.rmtree(trash)
 
     def discard(self, model_id: str) -> bool:
@@ -242,9 +240,3 @@ def _size_of(path: Path) -> int:
             with contextlib.suppress(OSError):
                 total += (Path(current) / name).stat().st_size
     return total
-
-
-def _touch(folder: Path) -> None:
-    """Mark the folder as changed, so that a running server looks at it again."""
-    with contextlib.suppress(OSError):
-        os.utime(folder)

@@ -47,6 +47,16 @@ def test_a_file_is_fetched_and_every_byte_told(server, tmp_path):
     assert sum(told) == len(model_files()[UNET])
 
 
+def test_a_file_that_is_there_already_is_told_too(server, tmp_path):
+    hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, lambda count: None)
+    told = []
+
+    hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, told.append)
+
+    assert sum(told) == len(model_files()[UNET])
+    assert len([seen for seen in server.seen if seen[0] == "GET"]) == 1
+
+
 def test_what_the_library_leaves_is_tidied_away(server, tmp_path):
     hub = hub_of(server)
     hub.fetch("org/model", COMMIT, "tokenizer/merges.txt", tmp_path, lambda count: None)
