@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from genai_fill.app.panel_state import ActivityView, FillForm, PanelState, TakeRow
+from genai_fill.app.panel_state import ActivityView, FillForm, HeroRow, PanelState, TakeRow
 from genai_fill_contract.engine import (
     ColourDomain,
     CommercialUse,
@@ -23,6 +23,7 @@ from genai_fill_contract.engine import (
 from genai_fill_contract.errors import ErrorReport
 from genai_fill_contract.fill import OptionValue
 from genai_fill_contract.job import JobState
+from genai_fill_contract.plate import InputRole
 
 
 def png(
@@ -91,6 +92,7 @@ CLEAN_PLATE = EngineDescription(
         ),
     ),
     uses_seed=False,
+    inputs=(InputRole.PATCH,),
     licence="Apache-2.0",
 )
 
@@ -184,6 +186,7 @@ class FakeActions:
         self._listeners: list[Callable[[PanelState], None]] = []
         self.selected: str | None = self._state.node_name
         self.calls: list[tuple[str, object]] = []
+        self.current_frame = 1001
         self.holds_edits = False
         self._held: list[dict[str, object]] = []
 
@@ -294,6 +297,17 @@ class FakeActions:
 
     def reveal_take(self, version: int) -> None:
         self.calls.append(("reveal_take", version))
+
+    def add_hero(self, version: int, frame: int | None = None) -> None:
+        self.calls.append(("add_hero", (version, frame)))
+        take = next(t for t in self._state.takes if t.version == version)
+        at = self.current_frame if frame is None else frame
+        others = tuple(h for h in self._state.heroes if h.frame != at)
+        self.tell(heroes=tuple(sorted((*others, HeroRow(at, take.label)), key=lambda h: h.frame)))
+
+    def remove_hero(self, frame: int) -> None:
+        self.calls.append(("remove_hero", frame))
+        self.tell(heroes=tuple(h for h in self._state.heroes if h.frame != frame))
 
     def refresh_engines(self) -> None:
         self.calls.append(("refresh_engines", None))

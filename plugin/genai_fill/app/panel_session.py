@@ -15,6 +15,7 @@ from genai_fill.app.choose_take import (
     reveal_take,
 )
 from genai_fill.app.fetch_pictures import FetchPictures
+from genai_fill.app.hero_frames import add_hero, remove_hero
 from genai_fill.app.node_fills import NodeFills
 from genai_fill.app.panel_state import FillForm, PanelState
 from genai_fill.app.panel_view import panel_state
@@ -177,6 +178,14 @@ class PanelSession:
     def reveal_take(self, version: int) -> None:
         """Open the take's folder in the system's file browser."""
         self._act(lambda uuid: reveal_take(self._host, self._browser, uuid, version))
+
+    def add_hero(self, version: int, frame: int | None = None) -> None:
+        """Make a frame of a take a hero frame; None is the frame that Nuke shows."""
+        self._act(lambda uuid: add_hero(self._host, uuid, version, frame))
+
+    def remove_hero(self, frame: int) -> None:
+        """Take the hero frame at ``frame`` off the list; its file stays."""
+        self._act(lambda uuid: remove_hero(self._host, uuid, frame))
 
     def refresh_engines(self) -> None:
         """Ask the backend again which engines it has, starting it if allowed."""

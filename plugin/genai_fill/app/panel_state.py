@@ -42,7 +42,10 @@ class FillForm:
 
 @dataclass(frozen=True)
 class TakeRow:
-    """One take in the list. ``thumbnail_png`` is empty until it has come."""
+    """One take in the list. ``thumbnail_png`` is empty until it has come.
+
+    ``summary`` is what the engine says of the result, empty if it says nothing.
+    """
 
     version: int
     label: str
@@ -55,6 +58,15 @@ class TakeRow:
     frames_total: int
     chosen: bool = False
     thumbnail_png: bytes = b""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class HeroRow:
+    """One hero frame: the frame, and what its take is called."""
+
+    frame: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ class PanelState:
     backend: str = ""
     error: ErrorReport | None = None
     log: tuple[str, ...] = ()
+    heroes: tuple[HeroRow, ...] = ()
 
     @property
     def engine(self) -> EngineDescription | None:
@@ -140,6 +153,12 @@ class PanelActions(Protocol):
 
     def reveal_take(self, version: int) -> None:
         """Open the take's folder in the system's file browser."""
+
+    def add_hero(self, version: int, frame: int | None = None) -> None:
+        """Make a frame of a take a hero frame; None is the frame that Nuke shows."""
+
+    def remove_hero(self, frame: int) -> None:
+        """Take the hero frame at ``frame`` off the list; its file stays."""
 
     def refresh_engines(self) -> None:
         """Ask the backend again which engines it has, starting it if allowed."""

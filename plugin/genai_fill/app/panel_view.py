@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from genai_fill.app.panel_state import ActivityView, PanelState, TakeRow
+from genai_fill.app.panel_state import ActivityView, HeroRow, PanelState, TakeRow
 from genai_fill.app.ports import NodeState
 from genai_fill.app.watch import FillWatch, Stage
 from genai_fill.domain.takes import KnownTake
@@ -76,6 +76,7 @@ def take_rows(node: NodeState, pictures: Mapping[TakeKey, bytes]) -> tuple[TakeR
             frames_total=len(known.take.frame_range),
             chosen=known.number == node.chosen,
             thumbnail_png=pictures.get(take_key(known), b""),
+            summary=known.summary,
         )
         for known in reversed(node.takes.takes)
     )
@@ -100,4 +101,5 @@ def panel_state(
         backend=backend,
         error=record.error or error,
         log=tuple(record.log),
+        heroes=tuple(HeroRow(hero.frame, hero.label) for hero in node.heroes.heroes),
     )

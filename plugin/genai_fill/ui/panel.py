@@ -142,6 +142,9 @@ class FillPanel(QWidget):
         self.takes.forget_asked.connect(actions.forget_take)
         self.takes.restore_asked.connect(self._restore_take)
         self.takes.reveal_asked.connect(actions.reveal_take)
+        self.takes.hero_asked.connect(self._add_hero)
+        self.settings.heroes.remove_asked.connect(actions.remove_hero)
+        self.settings.heroes.rebuilt.connect(self._order_tabs)
         # Shortcuts, not event(): PySide6 6.5 may hand an overridden event() the wrapper of an
         # event that is gone. Ambiguous means that the host has the keys too; in here they
         # are the panel's.
@@ -224,6 +227,9 @@ class FillPanel(QWidget):
 
     def _roll_seed(self) -> None:
         self._actions.roll_seed()
+
+    def _add_hero(self, version: int) -> None:
+        self._actions.add_hero(version)
 
     def _restore_take(self, version: int) -> None:
         # What was typed is committed first: the host's undo then brings it back.

@@ -8,6 +8,7 @@ from genai_fill.app.panel_state import ActivityView, PanelState, TakeRow
 from genai_fill_contract.engine import CommercialUse
 from genai_fill_contract.errors import ErrorReport
 from genai_fill_contract.job import JobState
+from genai_fill_contract.plate import InputRole
 
 _STATE_WORDS = {
     JobState.QUEUED: "Waiting in the queue",
@@ -72,6 +73,19 @@ def why_not_generate(state: PanelState, prompt: str) -> str:
     if engine.needs_prompt and not prompt.strip():
         return f"{engine.label} needs a prompt."
     return ""
+
+
+def hero_hint(state: PanelState) -> tuple[str, bool]:
+    """Return what becomes of the hero frames with this engine, and whether it uses them."""
+    engine = state.engine
+    if engine is None or not state.heroes:
+        return "", True
+    if InputRole.PATCH in engine.inputs:
+        return f"{one_line(engine.label)} carries them through the frames.", True
+    able = [e for e in state.engines if e.available and InputRole.PATCH in e.inputs]
+    names = " or ".join(one_line(e.label) for e in able[:2])
+    advice = f" Choose {names}." if names else ""
+    return f"{one_line(engine.label)} does not use hero frames.{advice}", False
 
 
 def generate_label(takes: int) -> str:

@@ -11,6 +11,7 @@ from genai_fill.app.panel_state import PanelState
 from genai_fill.ui.engine_chooser import EngineChooser
 from genai_fill.ui.engine_controls import EngineControls
 from genai_fill.ui.form import MARGIN_PX, Fold, PlainLabel
+from genai_fill.ui.hero_list import HeroList
 from genai_fill.ui.matte_controls import CropControls, MatteControls
 from genai_fill.ui.prompt_editor import PromptEditor
 from genai_fill.ui.range_controls import RangeControls
@@ -43,6 +44,7 @@ class SettingsArea(QScrollArea):
         self.negative = PromptEditor(page, lines=(1, 5))
         self.chooser = EngineChooser(page)
         self.options = EngineControls(page)
+        self.heroes = HeroList(page)
         self.seed = SeedControl(page)
         self.range = RangeControls(page)
         self.matte = MatteControls(page)
@@ -79,6 +81,7 @@ class SettingsArea(QScrollArea):
             else f"{engine.label if engine else 'This engine'} needs no prompt"
         )
         self.chooser.show_state(state)
+        self.heroes.show_state(state)
         self.options.show_engine(engine, form.engine_options, force=force)
         self.seed.show_form(form, uses_seed=engine is None or engine.uses_seed, force=force)
         self.range.show_form(form, force=force)
@@ -120,6 +123,8 @@ class SettingsArea(QScrollArea):
             for widget in widgets:
                 fold.body.addWidget(widget)
             column.addWidget(fold)
+            if self.options in widgets:
+                column.addWidget(self.heroes)
         column.addStretch(1)
 
     def _make_way_for_bar(self, _least: int, most: int) -> None:

@@ -60,6 +60,7 @@ class TakeList(QWidget):
     forget_asked = Signal(int)
     restore_asked = Signal(int)
     reveal_asked = Signal(int)
+    hero_asked = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -105,6 +106,14 @@ class TakeList(QWidget):
             self._menu_restore,
             take,
         )
+        hero = self._entry(
+            menu,
+            "Use this frame as a hero frame",
+            "Approve the frame that Nuke shows, to be carried through the shot.",
+            self._menu_hero,
+            take,
+        )
+        hero.setEnabled(take.frames_done > 0)
         menu.addSeparator()
         self._entry(
             menu, "Reveal in file browser", "Open the take's folder.", self._menu_reveal, take
@@ -142,6 +151,9 @@ class TakeList(QWidget):
 
     def _menu_restore(self) -> None:
         self.restore_asked.emit(self._version_of_entry())
+
+    def _menu_hero(self) -> None:
+        self.hero_asked.emit(self._version_of_entry())
 
     def _menu_reveal(self) -> None:
         self.reveal_asked.emit(self._version_of_entry())

@@ -145,4 +145,6 @@ def _about(take: TakeRow | None) -> str:
     ]
     if take.prompt:
         lines.append(f"Prompt: {take.prompt}")
+    if take.summary:
+        lines.append(one_line(take.summary))
     return "\n".join(lines)
