@@ -73,15 +73,27 @@ class Borrower:
     """Fills frames of one shot from its other frames."""
 
     def __init__(
-        self, shot: Shot, options: CleanPlateOptions, watch: Watch, threads: Executor
+        self,
+        shot: Shot,
+        options: CleanPlateOptions,
+        watch: Watch,
+        threads: Executor,
+        like: Borrower | None = None,
     ) -> None:
+        """Borrow for ``shot``; what depends on its plate and matte alone is shared with ``like``.
+
+        ``like`` is for a shot that differs in its patches only.
+        """
         self._shot = shot
         self._options = options
         self._watch = watch
         self._threads = threads
-        self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
-        self.artist = ArtistMotion(shot, self.proxies)
-        self.motion = camera_motion(options.motion, self.artist)
+        if like is None:
+            self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
+            self.artist = ArtistMotion(shot, self.proxies)
+            self.motion = camera_motion(options.motion, self.artist)
+        else:
+            self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, options, watch, self.proxies, self.motion, self.artist)
 
     def holes(self, frame: int) -> Holes | None:

@@ -49,6 +49,7 @@ class ShotRun:
         seeds: Sequence[int],
         watch: Watch,
         threads: int,
+        like: Borrower | None = None,
     ) -> None:
         # One thread inside OpenCV: its flow cuts pictures into one stripe a thread, so the
         # result would depend on the machine. Sources run beside each other instead.
@@ -57,7 +58,7 @@ class ShotRun:
         self._options = options
         self._watch = watch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cleanplate")
-        self._borrower = Borrower(shot, options, watch, self._pool)
+        self._borrower = Borrower(shot, options, watch, self._pool, like)
         self._inventors = [Inventor(shot, options, watch, self._borrower, seed) for seed in seeds]
         self._filled_px = 0
         self._invented_px = 0
