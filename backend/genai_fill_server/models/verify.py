@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genai_fill_contract.errors import GenAIFillError
-from genai_fill_server.models.contents import LOCK_FILE, is_kept
+from genai_fill_server.models.contents import CARD_FILE, LOCK_FILE, is_kept
 from genai_fill_server.models.entries import InstalledModel, ModelState
 from genai_fill_server.models.hashing import sha256_of
 from genai_fill_server.models.ports import Progress
 from genai_fill_server.models.record import ModelRecord, read_record
+
+# A card is where a studio says more of a model; one that came with the model is recorded.
+_OWN_FILES = frozenset({LOCK_FILE, CARD_FILE})
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def verify_model(model: InstalledModel, progress: Progress) -> Verdict:
         model.id,
         wrong=wrong,
         missing=tuple(sorted(set(record.files) - set(there))),
-        extra=tuple(sorted(set(there) - set(record.files) - {LOCK_FILE})),
+        extra=tuple(sorted(set(there) - set(record.files) - _OWN_FILES)),
         problem=problem,
     )
 

@@ -52,6 +52,21 @@ def test_an_extra_file_is_found(model, make_store, name):
     assert verdict(make_store).extra == (name,)
 
 
+def test_a_card_that_the_studio_put_there_is_not_extra(model, make_store):
+    (model / "genai_fill_model.toml").write_text('licence = "Studio"\n')
+
+    assert verdict(make_store).is_good
+
+
+def test_a_card_that_came_with_the_model_is_verified_with_it(make_add, make_store, tmp_path):
+    source = write_model(tmp_path / "in" / "m")
+    (source / "genai_fill_model.toml").write_text('licence = "Research only"\n')
+    path = make_add().add(source, progress=Steps())
+    (path / "genai_fill_model.toml").write_text('licence = "MIT"\n')
+
+    assert verdict(make_store).wrong == ("genai_fill_model.toml",)
+
+
 def test_what_the_engines_refuse_is_a_problem_too(model, make_store):
     (model / "unet" / "x.py").write_text("x")
 
