@@ -29,6 +29,7 @@ def describe(
         domain=ColourDomain.DISPLAY,
         help=_help(family, card),
         options=(*family.options(card), *lora_options()),
+        inputs=family.inputs,
         needs_prompt=True,
         uses_negative_prompt=family.uses_negative(card),
         size_multiple_px=family.multiple_px,

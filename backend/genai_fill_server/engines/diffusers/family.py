@@ -13,6 +13,7 @@ from typing import Any
 
 from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
 from genai_fill_contract.fill import OptionValue
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.folder import ModelFolder
 from genai_fill_server.engines.diffusers.picture import Sizing
@@ -46,10 +47,14 @@ class Picture:
     """One picture for the model: torch tensors on the CPU, float32.
 
     ``image`` is (1, 3, height, width) in [0, 1], ``hole`` (1, 1, height, width) of 0 and 1.
+    ``reference`` (1, 3, any, any) shows what should be there, ``control`` (1, 3, height,
+    width) its depth, pose or edges; both in [0, 1], or None.
     """
 
     image: Any
     hole: Any
+    reference: Any = None
+    control: Any = None
 
     @property
     def height(self) -> int:
@@ -89,6 +94,8 @@ class Family(ABC):
     working_gb: float = 2.0
     """Device memory that a call takes beside the weights, an estimate in GB."""
     unused_parts: frozenset[str] = frozenset()
+    inputs: tuple[InputRole, ...] = ()
+    """The node's optional inputs that the family uses."""
     controlnet: Family | None = None
     """The family that loads the same folders with the ControlNet that a card names."""
     help: str = ""

@@ -29,6 +29,7 @@ from genai_fill_server.engines.diffusers.picture import (
     is_hole,
 )
 from genai_fill_server.engines.diffusers.refining import Tile, plan_tiles, refine
+from genai_fill_server.engines.diffusers.shot_inputs import control_at, reference_at
 from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.service.ports import (
     EngineFrame,
@@ -50,6 +51,21 @@ class _Work:
     prompt: dict[str, Any]
     options: Options
     watch: Watch
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What the model is given of one frame, or of a tile of it, at the size of the crop."""
+
+    plate: FloatImage
+    matte: FloatMatte
+    reference: FloatImage | None
+    control: FloatImage | None
+
+    def tile(self, tile: Tile, plate: FloatImage, matte: FloatMatte) -> _Scene:
+        """Return the scene of a tile whose plate and matte are as they are now."""
+        control = self.control[tile.slices] if self.control is not None else None
+        return _Scene(plate, matte, self.reference, control)
 
 
 class ImageEngine(ModelEngine):
@@ -82,57 +98,60 @@ class ImageEngine(ModelEngine):
             seed = call_seed(job.seeds[take], frame, job.options)
             span = Span(index, 1.0, len(todo))
             with self._running(loaded, f"frame {frame}", watch):
-                pixels = self._filled(work, shot.plate(frame), shot.matte(frame), seed, span)
+                pixels = self._filled(work, self._scene(shot, frame), seed, span)
             yield EngineFrame(take, frame, shot.window(frame), pixels)
 
-    def _filled(
-        self, work: _Work, plate: FloatImage, matte: FloatMatte, seed: int, span: Span
-    ) -> FloatImage:
-        fit = fit_crop(plate.shape[0], plate.shape[1], self._sizing())
-        if not hole_to_model(matte, fit).any():
-            return plate
-        tiles = self._tiles(matte, fit.scale, work.options)
+    def _scene(self, shot: Shot, frame: int) -> _Scene:
+        roles = self._model.family.inputs
+        return _Scene(
+            shot.plate(frame),
+            shot.matte(frame),
+            reference_at(shot, frame, roles),
+            control_at(shot, frame, roles),
+        )
+
+    def _filled(self, work: _Work, scene: _Scene, seed: int, span: Span) -> FloatImage:
+        fit = fit_crop(scene.plate.shape[0], scene.plate.shape[1], self._sizing())
+        if not hole_to_model(scene.matte, fit).any():
+            return scene.plate
+        tiles = self._tiles(scene.matte, fit.scale, work.options)
         base, *spans = span.split(1 + len(tiles))
-        made = self._generated(work, plate, matte, work.options, seed, base)
+        made = self._generated(work, scene, work.options, seed, base)
         if not tiles:
             return made
 
         def generate(picture: FloatImage, hole: npt.NDArray[np.bool_], number: int) -> FloatImage:
+            part = scene.tile(tiles[number], picture, hole.astype(np.float32))
             options = _detail_options(work.options)
-            tile_seed = mixed_seed(seed, number)
-            part = hole.astype(np.float32)
-            return self._generated(work, picture, part, options, tile_seed, spans[number])
+            return self._generated(work, part, options, mixed_seed(seed, number), spans[number])
 
-        hole = is_hole(matte)
-        canvas = np.where(hole[..., None], made, np.clip(np.nan_to_num(plate), 0.0, 1.0))
-        refined = refine(canvas.astype(np.float32), hole, tiles, generate)
+        hole = is_hole(scene.matte)
+        plate = np.clip(np.nan_to_num(scene.plate), 0.0, 1.0)
+        canvas = np.where(hole[..., None], made, plate).astype(np.float32)
+        refined = refine(canvas, hole, tiles, generate)
         # Outside the hole the model's own picture stays: it shows how far its colours are off.
         return np.where(hole[..., None], refined, made)
 
     def _generated(
-        self,
-        work: _Work,
-        plate: FloatImage,
-        matte: FloatMatte,
-        options: Options,
-        seed: int,
-        span: Span,
+        self, work: _Work, scene: _Scene, options: Options, seed: int, span: Span
     ) -> FloatImage:
-        """Return the model's picture for ``plate`` (h, w, 3), at the same size."""
+        """Return the model's picture for ``scene`` (h, w, 3), at the same size."""
         from genai_fill_server.engines.diffusers.following import step_callback
         from genai_fill_server.engines.diffusers.runtime import seeded
         from genai_fill_server.engines.diffusers.tensors import picture_of
 
-        fit = fit_crop(plate.shape[0], plate.shape[1], self._sizing())
-        image, hole = image_to_model(plate, fit), hole_to_model(matte, fit)
+        fit = fit_crop(scene.plate.shape[0], scene.plate.shape[1], self._sizing())
+        image, hole = image_to_model(scene.plate, fit), hole_to_model(scene.matte, fit)
         if options.get(HOLE_CONTENT) == SURROUNDINGS:
             image = filled_from_round(image, hole)
+        control = None if scene.control is None else image_to_model(scene.control, fit)
+        picture = picture_of(image, hole, scene.reference, control)
         pipe = work.loaded.pipe
         self._fresh_scheduler(work.loaded, options)
         with seeded(seed, work.loaded.device) as generator:
             output = pipe(
                 **work.prompt,
-                **self._model.family.arguments(pipe, picture_of(image, hole), options),
+                **self._model.family.arguments(pipe, picture, options),
                 generator=generator,
                 callback_on_step_end=step_callback(work.watch, span),
                 callback_on_step_end_tensor_inputs=["latents"],

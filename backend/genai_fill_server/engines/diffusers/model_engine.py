@@ -52,7 +52,12 @@ class ModelEngine:
     """
 
     def __init__(
-        self, model: Model, description: EngineDescription, *, device: str, threads: int
+        self,
+        model: Model,
+        description: EngineDescription,
+        *,
+        device: str,
+        threads: int,
     ) -> None:
         self._model = model
         self._description = description

@@ -23,13 +23,16 @@ from genai_fill_server.engines.diffusers.picture import (
     image_from_model,
     image_to_model,
 )
+from genai_fill_server.engines.diffusers.shot_inputs import patches_of, reference_at
 from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.engines.diffusers.window_chain import (
     Hole,
+    Patch,
     cross_fade,
     match_to_kept,
     measure_drift,
     window_inputs,
+    with_patches,
 )
 from genai_fill_server.service.ports import EngineFrame, EngineJob, FloatImage, Shot, Watch
 
@@ -45,6 +48,7 @@ class _Job:
     prompt: dict[str, Any]
     fit: Fit
     windows: list[TemporalWindow]
+    patches: dict[int, Patch]
     total: int = 0
     done: int = 0
     reports: list[dict[str, object]] = field(default_factory=list)
@@ -64,20 +68,15 @@ class VideoEngine(ModelEngine):
         loaded = self._ready(watch)
         prompt = self._prompt_arguments(loaded, job, watch)
         crop = shot.window(shot.frames.first)
-        work = _Job(
-            shot,
-            job,
-            watch,
-            loaded,
-            prompt,
-            fit_crop(crop.height, crop.width, self._sizing()),
-            plan_windows(
-                shot.frames,
-                int(job.options["window_frames"]),
-                self._model.family.frame_multiple,
-                int(job.options["overlap_frames"]),
-            ),
+        fit = fit_crop(crop.height, crop.width, self._sizing())
+        windows = plan_windows(
+            shot.frames,
+            int(job.options["window_frames"]),
+            self._model.family.frame_multiple,
+            int(job.options["overlap_frames"]),
         )
+        patches = patches_of(shot, fit, self._model.family.inputs)
+        work = _Job(shot, job, watch, loaded, prompt, fit, windows, patches)
         _report_plan(work)
         takes = [t for t in range(len(job.seeds)) if _missing(work, t)]
         work.total = len(takes) * len(work.windows)
@@ -116,16 +115,17 @@ class VideoEngine(ModelEngine):
     ) -> dict[int, FloatImage]:
         """Return the frames of ``window``, colour-matched and mixed over those in ``made``."""
         plates, holes = _read(work, window.frames)
-        video, open_holes = window_inputs(window, plates, holes, made)
-        hole_list = [holes[frame] for frame in window.frames]
+        video, open_holes = window_inputs(window, plates, holes, made, work.patches)
+        count = len(window.frames)
         if not open_holes.any():
-            return {f: made.get(f, plates[f]) for f in window.frames}
+            return {f: made.get(f, video[i]) for i, f in enumerate(window.frames)}
         with self._running(work.loaded, f"frames {window.frames}", work.watch):
             seed = mixed_seed(work.job.seeds[take], window.frames.first)
             raw = self._generated(work, video, open_holes, seed, window)
-        match = match_to_kept(raw, video[: len(raw)], hole_list, window.anchors)
-        pictures = [match.applied(picture) for picture in raw]
-        drift = measure_drift(pictures, hole_list, window.anchors)
+        all_holes = np.stack([holes[frame] for frame in window.frames])
+        match = match_to_kept(raw, video[:count], all_holes, open_holes[:count])
+        pictures = match.applied(raw)
+        drift = measure_drift(pictures, all_holes, open_holes[:count])
         work.reports.append(
             {
                 "take": take + 1,
@@ -138,7 +138,7 @@ class VideoEngine(ModelEngine):
             }
         )
         work.watch.note("windows", work.reports)
-        return cross_fade(window, pictures, made)
+        return with_patches(cross_fade(window, list(pictures), made), work.patches)
 
     def _generated(
         self,
@@ -153,12 +153,15 @@ class VideoEngine(ModelEngine):
         from genai_fill_server.engines.diffusers.runtime import seeded
         from genai_fill_server.engines.diffusers.tensors import clip_of
 
+        family = self._model.family
+        reference = reference_at(work.shot, window.frames.first, family.inputs)
+        clip = clip_of(video, open_holes, reference)
         loaded, options = work.loaded, work.job.options
         self._fresh_scheduler(loaded, options)
         with seeded(seed, loaded.device) as generator:
             output = loaded.pipe(
                 **work.prompt,
-                **self._model.family.arguments(loaded.pipe, clip_of(video, open_holes), options),
+                **family.arguments(loaded.pipe, clip, options),
                 generator=generator,
                 callback_on_step_end=step_callback(work.watch, Span(work.done, 1.0, work.total)),
                 callback_on_step_end_tensor_inputs=["latents"],
@@ -181,6 +184,7 @@ class VideoEngine(ModelEngine):
             "prompt": job.prompt,
             "negative": job.negative_prompt,
             "options": dict(job.options),
+            "patches": sorted(work.patches),
             "frames": str(shot.frames),
             "crops": [str(shot.window(frame)) for frame in shot.frames],
             **work.loaded.facts,

@@ -49,75 +49,98 @@ class Drift:
     contrast: float
 
 
+@dataclass(frozen=True)
+class Patch:
+    """What an artist approved or painted for one frame: ``pixels`` count where ``covers``."""
+
+    pixels: FloatImage
+    covers: Hole
+
+
 def window_inputs(
     window: TemporalWindow,
     plates: Mapping[int, FloatImage],
     holes: Mapping[int, Hole],
     made: Mapping[int, FloatImage],
+    patches: Mapping[int, Patch],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Return what the model is given for ``window``: video (f, h, w, 3) and holes (f, h, w).
 
     Frames that were made already are anchors: their generated pixels stand in the hole and
-    the hole is closed. One matte, hardened once, does both the greying out and the
-    conditioning; two different ones would leave a grey ring.
+    the hole is closed; so it is where a patch covers it. One matte, hardened once, does both
+    the greying out and the conditioning; two different ones would leave a grey ring.
     """
     video, open_holes = [], []
     for frame in window.source_frames():
-        hole = holes[frame][..., None]
+        hole = still_open = holes[frame]
+        content: FloatImage = np.full_like(plates[frame], GREY)
         if frame in made:
-            video.append(np.where(hole, made[frame], plates[frame]))
-            open_holes.append(np.zeros_like(holes[frame]))
-        else:
-            video.append(np.where(hole, np.float32(GREY), plates[frame]))
-            open_holes.append(holes[frame])
+            content, still_open = made[frame], np.zeros_like(hole)
+        elif frame in patches:
+            patch = patches[frame]
+            content = np.where(patch.covers[..., None], patch.pixels, content)
+            still_open = hole & ~patch.covers
+        video.append(np.where(hole[..., None], content, plates[frame]))
+        open_holes.append(still_open)
     return np.stack(video).astype(np.float32), np.stack(open_holes)
 
 
 def match_to_kept(
     made: npt.NDArray[np.float32],
     given: npt.NDArray[np.float32],
-    holes: Sequence[Hole],
-    anchors: int,
+    holes: npt.NDArray[np.bool_],
+    open_holes: npt.NDArray[np.bool_],
 ) -> ColourMatch:
     """Return the match of a window to what it had to keep.
 
-    ``holes`` are the artist's, anchors' included. With anchors, their generated pixels are
-    the measure: what comes next must look like them. Without, it is the plate round the
-    holes. Gain and offset come from mean and standard deviation (Reinhard et al., *Color
+    All are stacks of frames. Where a hole was given closed, by anchors or patches, its
+    pixels are the measure: what comes next must look like them. Else it is the plate round
+    the holes. Gain and offset come from mean and standard deviation (Reinhard et al., *Color
     Transfer between Images*, 2001), held within narrow bounds: a match that wants more is
     not a colour shift of the codec.
     """
-    if anchors:
-        kept = np.zeros(made.shape[:3], bool)
-        kept[:anchors] = np.stack(holes[:anchors])
-        if kept.sum() < _MIN_PIXELS:
-            kept[:anchors] = True
-    else:
-        kept = ~np.stack(holes)
+    kept = holes & ~open_holes
+    if kept.sum() < _MIN_PIXELS:
+        kept = ~holes
     if kept.sum() < _MIN_PIXELS:
         return ColourMatch()
     source, target = made[kept].astype(np.float64), given[kept].astype(np.float64)
     gain = (target.std(axis=0) + 1e-3) / (source.std(axis=0) + 1e-3)
     gain = np.clip(gain, *_GAIN_RANGE)
-    offset = np.clip(target.mean(axis=0) - source.mean(axis=0) * gain, -0.5, 0.5)
+    offset = target.mean(axis=0) - source.mean(axis=0) * gain
     # What the match does to the mean is what may show, so that is what is bounded.
     shift = np.clip(source.mean(axis=0) * (gain - 1) + offset, -_MAX_OFFSET, _MAX_OFFSET)
-    offset = shift - source.mean(axis=0) * (gain - 1)
-    return ColourMatch(_triple(gain), _triple(offset))
+    return ColourMatch(_triple(gain), _triple(shift - source.mean(axis=0) * (gain - 1)))
 
 
-def measure_drift(made: Sequence[FloatImage], holes: Sequence[Hole], anchors: int) -> Drift | None:
-    """Return how the content made after the anchors differs from the anchors' own.
+def measure_drift(
+    made: npt.NDArray[np.float32],
+    holes: npt.NDArray[np.bool_],
+    open_holes: npt.NDArray[np.bool_],
+) -> Drift | None:
+    """Return how the new content of a window differs from what its holes were given with.
 
     None when there is too little of either to tell.
     """
-    before = _inside(made[:anchors], holes[:anchors])
-    after = _inside(made[anchors:], holes[anchors:])
+    before, after = made[holes & ~open_holes], made[open_holes]
     if len(before) < _MIN_PIXELS or len(after) < _MIN_PIXELS:
         return None
+    before, after = before.astype(np.float64), after.astype(np.float64)
     mean = after.mean(axis=0) - before.mean(axis=0)
     contrast = (after.mean(axis=1).std() + 1e-6) / (before.mean(axis=1).std() + 1e-6)
     return Drift(_triple(np.round(mean, 5)), round(float(contrast), 4))
+
+
+def with_patches(
+    frames: Mapping[int, FloatImage], patches: Mapping[int, Patch]
+) -> dict[int, FloatImage]:
+    """Return ``frames`` with the patches as they were given, not as the model rounds them."""
+    return {
+        frame: np.where(patches[frame].covers[..., None], patches[frame].pixels, picture)
+        if frame in patches
+        else picture
+        for frame, picture in frames.items()
+    }
 
 
 def cross_fade(
@@ -131,13 +154,6 @@ def cross_fade(
             before[frame] * (1 - share) + made[index] * share if frame in before else made[index]
         )
     return mixed
-
-
-def _inside(pictures: Sequence[FloatImage], holes: Sequence[Hole]) -> npt.NDArray[np.float64]:
-    if not len(pictures):
-        return np.zeros((0, 3))
-    pixels = [picture[hole] for picture, hole in zip(pictures, holes, strict=True)]
-    return np.concatenate(pixels).astype(np.float64)
 
 
 def _triple(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from genai_fill_contract.engine import EngineOption, OptionType
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import Picture
 from genai_fill_server.engines.diffusers.folder import ModelFolder, check_safe_part
 
 PART = "controlnet"
@@ -28,9 +27,9 @@ def control_strength_option(default: float) -> EngineOption:
     )
 
 
-def control_picture(picture: Picture) -> Any:
-    """Return the picture from -1 to 1: ControlNet pipelines take tensors as they are."""
-    return picture.image * 2.0 - 1.0
+def normalised(image: Any) -> Any:
+    """Return a tensor in [0, 1] as -1 to 1: ControlNet pipelines take tensors as they are."""
+    return image * 2.0 - 1.0
 
 
 def controlnet_part(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -39,6 +40,7 @@ class Flux2Klein(Family):
     # of one megapixel is kept here.
     native_px = 1024
     smallest = 0.5
+    inputs = (InputRole.REFERENCE,)
     largest = 1.0
     help = "Recommended for single frames: fast, one megapixel, understands long prompts."
 
@@ -72,8 +74,10 @@ class Flux2Klein(Family):
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the call's arguments."""
         del pipe
+        reference = {} if picture.reference is None else {"image_reference": picture.reference}
         return {
             **picture_arguments(picture, options),
+            **reference,
             "guidance_scale": float(options.get("guidance", 1.0)),
         }
 

@@ -11,9 +11,9 @@ from typing import Any
 from genai_fill_contract.engine import EngineOption
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.controlnets import (
-    control_picture,
     control_strength_option,
     controlnet_part,
+    normalised,
 )
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -69,7 +69,7 @@ class QwenImageControlNet(Family):
         """Return the call's arguments. Tensors are taken as they are, so from -1 to 1."""
         del pipe
         return {
-            "control_image": control_picture(picture),
+            "control_image": normalised(picture.image),
             "control_mask": picture.hole,
             "height": picture.height,
             "width": picture.width,

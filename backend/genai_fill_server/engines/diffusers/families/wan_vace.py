@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -16,6 +18,7 @@ from genai_fill_server.engines.diffusers.family import (
 )
 
 MAX_PROMPT_TOKENS = 512
+_REFERENCE = "_genai_fill_reference"
 
 
 class WanVace(Family):
@@ -34,6 +37,10 @@ class WanVace(Family):
     native_px = 640
     smallest = 0.6
     largest = 1.0
+    inputs = (
+        InputRole.REFERENCE,
+        InputRole.PATCH,
+    )
     frame_multiple = 4
     window_frames = 81
     working_gb = 5.0
@@ -81,6 +88,10 @@ class WanVace(Family):
         key = "flow_shift" if "flow_shift" in own.config else "shift"
         return type(own).from_config(own.config, **{key: float(options["flow_shift"])})
 
+    def adapt(self, pipe: Any) -> None:
+        """Let reference pictures in as tensors: the call takes 8-bit pictures only."""
+        _take_reference_tensors(pipe)
+
     def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
         """One UMT5 encoder."""
         return (TextEncoderLimit("UMT5", pipe.tokenizer, MAX_PROMPT_TOKENS),)
@@ -102,7 +113,7 @@ class WanVace(Family):
         A list of frames crashes the pipeline, and a video larger than ``height × width`` is
         made smaller without a word, so both are given as they are.
         """
-        del pipe
+        setattr(pipe, _REFERENCE, picture.reference)
         return {
             "video": picture.image,
             "mask": picture.hole,
@@ -113,6 +124,35 @@ class WanVace(Family):
             "guidance_scale": float(options["guidance"]),
             "conditioning_scale": float(options["conditioning"]),
         }
+
+
+def _take_reference_tensors(pipe: Any) -> None:
+    prepare = pipe.preprocess_conditions
+
+    def prepare_with_reference(*args: Any, **kwargs: Any) -> Any:
+        video, mask, references = prepare(*args, **kwargs)
+        reference = getattr(pipe, _REFERENCE, None)
+        if reference is not None:
+            references = [[_on_white(reference.to(video), video.shape[-2:])]]
+        return video, mask, references
+
+    pipe.preprocess_conditions = prepare_with_reference
+
+
+def _on_white(picture: Any, size: Any) -> Any:
+    """Return (1, 3, h, w) in [0, 1] as (3, *size) from -1 to 1, fitted and centred on white.
+
+    White is what the model was trained to see round a reference.
+    """
+    functional = importlib.import_module("torch.nn.functional")
+    height, width = int(size[0]), int(size[1])
+    scale = min(height / picture.shape[-2], width / picture.shape[-1])
+    inner = [max(1, int(side * scale)) for side in picture.shape[-2:]]
+    small = functional.interpolate(picture, size=inner, mode="bilinear", antialias=True)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    canvas = picture.new_ones((3, height, width))
+    canvas[:, top : top + inner[0], left : left + inner[1]] = small[0] * 2.0 - 1.0
+    return canvas
 
 
 def _window_options() -> tuple[EngineOption, ...]:

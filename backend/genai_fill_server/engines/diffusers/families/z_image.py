@@ -6,11 +6,12 @@ import importlib
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.controlnets import (
-    control_picture,
     control_strength_option,
     controlnet_part,
+    normalised,
 )
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -44,6 +45,7 @@ class ZImageControlNet(Family):
     label = "Z-Image with ControlNet"
     pipeline = "ZImageControlNetInpaintPipeline"
     accepts = frozenset({"ZImageControlNetInpaintPipeline"})
+    inputs = (InputRole.CONTROL,)
     help = "A mask-aware model of about one megapixel that reads long prompts."
 
     def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
@@ -73,11 +75,14 @@ class ZImageControlNet(Family):
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the call's arguments. Tensors are taken as they are, so from -1 to 1."""
         del pipe
-        image = control_picture(picture)
+        image = normalised(picture.image)
+        control = image.new_full(image.shape, NO_CONTROL)
+        if picture.control is not None:
+            control = normalised(picture.control)
         return {
             "image": image,
             "mask_image": picture.hole,
-            "control_image": image.new_full(image.shape, NO_CONTROL),
+            "control_image": control,
             "height": picture.height,
             "width": picture.width,
             "num_inference_steps": int(options["steps"]),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from genai_fill_contract.engine import ColourDomain
 from genai_fill_contract.plate import FrameRange, Window
 from tests.fakes.given_inputs import GivenInputs
 
 
 class ArrayShot(GivenInputs):
-    """Implements the `Shot` port: the crop is the whole plate."""
+    """Implements the `Shot` port: the crop is the whole plate, in the display domain."""
+
+    domain = ColourDomain.DISPLAY
 
     def __init__(self, plates, mattes, first=1001) -> None:
         self._plates = dict(enumerate(plates, first))

@@ -9,6 +9,7 @@ import pytest
 
 from genai_fill_contract.engine import EngineKind
 from genai_fill_contract.errors import ModelMissing, ModelUnsafe
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.families import FAMILIES, family_of
 from tests.compliance.engines.suite import RecordingWatch
 from tests.fakes.tiny_pipelines import NAMES, write_card
@@ -31,7 +32,7 @@ def _no_network(monkeypatch):
 
 @pytest.fixture(scope="module", params=IMAGE_MODELS)
 def engine(request, tiny):
-    engine = engine_of(tiny(request.param))
+    engine = engine_of(tiny(request.param), models__allow_non_commercial=True)
     yield engine
     engine.release()
 
@@ -265,3 +266,51 @@ def test_a_controlnet_that_is_part_of_the_pipeline_folder_is_found_there(copied)
 
     assert "control_strength" in option_names(engine)
     assert only(engine, noisy_shot(), job_of(engine)).shape == (64, 64, 3)
+
+
+def picture_of(colour, size=(40, 60)):
+    return np.broadcast_to(np.float32(colour), (*size, 3)).copy(), np.ones(size, np.float32)
+
+
+@pytest.mark.parametrize("name", ["flux2-klein", "wan-vace"])
+def test_a_reference_picture_of_any_size_changes_what_is_made(tiny, name):
+    engine = engine_of(tiny(name))
+    assert InputRole.REFERENCE in engine.description.inputs
+    shot = noisy_shot(48, 64, 1)
+    shots = [
+        shot,
+        shot.with_inputs({InputRole.REFERENCE: {1001: picture_of((0.2, 0.4, 1.0))}}),
+        shot.with_inputs({InputRole.REFERENCE: {7: picture_of((1.0, 0.0, 0.0), (1200, 1500))}}),
+        shot,
+    ]
+
+    without, blue, red, again = (only(engine, s, job_of(engine, steps=1)) for s in shots)
+    engine.release()
+
+    assert not np.array_equal(without, blue)
+    assert not np.array_equal(blue, red)
+    np.testing.assert_array_equal(again, without)
+
+
+def test_a_control_picture_steers_the_frame_that_it_is_of(tiny):
+    engine = engine_of(tiny("z-image-controlnet"))
+    assert engine.description.inputs == (InputRole.CONTROL,)
+    shot = noisy_shot(64, 64, 2)
+    control = {1002: picture_of((1.0, 1.0, 1.0), (64, 64))}
+
+    plain = fill(engine, shot, job_of(engine))
+    steered = fill(engine, shot.with_inputs({InputRole.CONTROL: control}), job_of(engine))
+    engine.release()
+
+    np.testing.assert_array_equal(plain[0].pixels, steered[0].pixels)
+    assert not np.array_equal(plain[1].pixels, steered[1].pixels)
+
+
+def test_inputs_that_a_family_does_not_take_change_nothing(tiny):
+    engine = engine_of(tiny("stable-diffusion"))
+    shot = noisy_shot(64, 64, 1)
+    given = {role: {1001: picture_of((1.0, 0.0, 0.0), (64, 64))} for role in InputRole}
+
+    plain = only(engine, shot, job_of(engine))
+    np.testing.assert_array_equal(only(engine, shot.with_inputs(given), job_of(engine)), plain)
+    engine.release()

@@ -7,6 +7,7 @@ import pytest
 
 from genai_fill_contract.engine import EngineKind
 from genai_fill_contract.errors import GenerationFailed
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.service.ports import FillCancelled
 from tests.compliance.engines.suite import RecordingWatch
 from tests.unit.backend.engines.diffusers.arrays import ArrayShot, noisy_shot
@@ -240,3 +241,67 @@ def test_a_prompt_of_512_tokens_is_read_whole(engine):
 
     assert not [line for line in watch.lines if "tokens long" in line]
     assert not np.array_equal(a[0].pixels, b[0].pixels)
+
+
+def patch_of(value, size=(48, 64), alpha=1.0):
+    return (np.full((*size, 3), value, np.float32), np.full(size, alpha, np.float32))
+
+
+def test_an_approved_frame_comes_back_as_it_is_and_leads_the_others(engine):
+    shot = noisy_shot(48, 64, 5)
+    led = shot.with_inputs({InputRole.PATCH: {1003: patch_of(0.8)}})
+
+    plain = fill(engine, shot, job_of(engine))
+    frames = fill(engine, led, job_of(engine))
+
+    inside = shot.matte(1003) > 0
+    np.testing.assert_allclose(frames[2].pixels[inside], 0.8, atol=1e-6)
+    for a, b in ((frames[i], plain[i]) for i in (0, 1, 3, 4)):
+        assert not np.array_equal(a.pixels, b.pixels)
+
+
+def test_a_patch_without_alpha_is_none(engine):
+    shot = noisy_shot(48, 64, 2)
+    given = shot.with_inputs({InputRole.PATCH: {1001: patch_of(0.8, alpha=0.0)}})
+
+    for a, b in zip(
+        fill(engine, shot, job_of(engine)), fill(engine, given, job_of(engine)), strict=True
+    ):
+        np.testing.assert_array_equal(a.pixels, b.pixels)
+
+
+def test_when_every_frame_is_approved_nothing_is_generated(engine):
+    shot = noisy_shot(48, 64, 3)
+    given = shot.with_inputs({InputRole.PATCH: {f: patch_of(0.3) for f in shot.frames}})
+    watch = RecordingWatch()
+
+    frames = fill(engine, given, job_of(engine), watch)
+
+    inside = shot.matte(1001) > 0
+    assert all(np.allclose(f.pixels[inside], 0.3, atol=1e-6) for f in frames)
+    assert not [f for f in watch.fractions if f[0] == "generating"]
+
+
+def test_the_model_sees_a_reference_whole_and_centred_on_white(engine, monkeypatch):
+    engine.prepare(RecordingWatch())
+    pipe, seen = engine._loaded.pipe, []
+    encode = pipe.prepare_video_latents
+
+    def spy(video, mask, references, *args):
+        seen.append(references[0][0].numpy().copy())
+        return encode(video, mask, references, *args)
+
+    monkeypatch.setattr(pipe, "prepare_video_latents", spy)
+    tall = np.empty((60, 30, 3), np.float32)
+    tall[:] = (0.25, 0.5, 1.0)
+    shot = noisy_shot(64, 64, 1).with_inputs(
+        {InputRole.REFERENCE: {1001: (tall, np.ones((60, 30), np.float32))}}
+    )
+
+    fill(engine, shot, job_of(engine, steps=1))
+
+    (reference,) = seen
+    assert reference.shape == (3, 64, 64)
+    assert (reference[:, :, :16] == 1).all()
+    assert (reference[:, :, 48:] == 1).all()
+    np.testing.assert_allclose(reference[:, 32, 32], (-0.5, 0.0, 1.0), atol=0.02)

@@ -1,0 +1,53 @@
+"""The node's optional inputs as models take them."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from genai_fill_contract.plate import InputRole
+from genai_fill_server.engines.diffusers.picture import Fit, hole_to_model, image_to_model
+from genai_fill_server.engines.diffusers.window_chain import Patch
+from genai_fill_server.service.ports import FloatImage, Shot
+
+_REFERENCE_PIXELS = 1024 * 1024
+
+
+def reference_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatImage | None:
+    """Return the reference picture for ``frame``, whole, in [0, 1], at most a megapixel.
+
+    The input's own frame of that number, else its first; None if there is no such input or
+    the family takes none.
+    """
+    frames = shot.input_frames(InputRole.REFERENCE) if InputRole.REFERENCE in roles else ()
+    if not frames:
+        return None
+    picture, _ = shot.input(InputRole.REFERENCE, frame if frame in frames else frames[0])
+    picture = np.clip(np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+    height, width = picture.shape[:2]
+    scale = math.sqrt(_REFERENCE_PIXELS / max(1, height * width))
+    if scale >= 1:
+        return np.asarray(picture, np.float32)
+    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def control_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatImage | None:
+    """Return the control picture (depth, pose, edges) of the crop at ``frame``, if there is one."""
+    if InputRole.CONTROL not in roles or frame not in shot.input_frames(InputRole.CONTROL):
+        return None
+    return shot.input(InputRole.CONTROL, frame, shot.window(frame))[0]
+
+
+def patches_of(shot: Shot, fit: Fit, roles: tuple[InputRole, ...]) -> dict[int, Patch]:
+    """Return the approved frames of the shot at the model's size."""
+    frames = shot.input_frames(InputRole.PATCH) if InputRole.PATCH in roles else ()
+    patches: dict[int, Patch] = {}
+    for frame in frames:
+        if frame in shot.frames:
+            pixels, alpha = shot.input(InputRole.PATCH, frame, shot.window(frame))
+            covers = ~hole_to_model(1.0 - alpha, fit)
+            patches[frame] = Patch(image_to_model(pixels, fit), covers)
+    return patches
