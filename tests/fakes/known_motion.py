@@ -117,6 +117,35 @@ class KnownMotion:
         return ArrayShot(plates, mattes, first=FIRST, crop=crop, **changes)
 
 
+class TwoPlanes(KnownMotion):
+    """A far plane above and a near one below that slides past it faster.
+
+    The matte sits on the near one or on the far one, and so does what the class says of
+    motion.
+    """
+
+    def __init__(self, on_near, *, far=(0.6, 0.0), near=(3.5, 0.0), frames=10) -> None:
+        same = {
+            "turn_deg": 0.0,
+            "zoom": 1.0,
+            "size_px": (480, 320),
+            "frames": frames,
+            "radius_px": 24.0,
+        }
+        self._other = KnownMotion(step=far if on_near else near, **same)
+        self._other._texture = np.ascontiguousarray(self._other._texture[::-1])
+        self._on_near = on_near
+        centre = (0.5, 0.78 if on_near else 0.2)
+        super().__init__(step=near if on_near else far, centre=centre, **same)
+
+    def background(self, frame):
+        own, other = super().background(frame), self._other.background(frame)
+        image, near = (other, own) if self._on_near else (own, other)
+        edge = int(self.height * 0.55)
+        image[edge:] = near[edge:]
+        return image
+
+
 def dots_at(shape, points, colour=(4.0, 0.05, 0.05), sigma_px=1.6, over=None):
     """Return a picture with soft dots at ``points`` (x, y), over ``over`` or black."""
     height, width = shape

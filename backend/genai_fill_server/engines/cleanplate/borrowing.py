@@ -56,7 +56,8 @@ _SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
 class Borrowed:
     """A frame's hole and what was found for it; arrays run over ``holes``.
 
-    ``missing`` marks pixels that no frame in reach shows. ``confidence`` is 0 to 1.
+    ``missing`` marks pixels that no frame in reach shows, ``patched`` those that are a
+    patch's rather than the plate's. ``confidence`` is 0 to 1.
     """
 
     frame: int
@@ -67,6 +68,7 @@ class Borrowed:
     missing: Mask
     origin: Floats
     confidence: Floats
+    patched: Mask
 
 
 class Borrower:
@@ -222,7 +224,15 @@ class Borrower:
         patched.lay_over(gathered.encoded, missing, gathered.origin)
         confidence = self._confidence(aligned, lookup, missing)
         return Borrowed(
-            frame, holes, target, lookup, gathered.encoded, missing, gathered.origin, confidence
+            frame,
+            holes,
+            target,
+            lookup,
+            gathered.encoded,
+            missing,
+            gathered.origin,
+            confidence,
+            np.asarray(patched.cover > 0.5, np.bool_),
         )
 
     def _aligned(self, target: Target, candidates: list[Candidate]) -> list[Alignment]:

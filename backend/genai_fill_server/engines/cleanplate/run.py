@@ -62,6 +62,7 @@ class ShotRun:
         self._inventors = [Inventor(shot, options, watch, self._borrower, seed) for seed in seeds]
         self._filled_px = 0
         self._invented_px = 0
+        self._patched_px = 0
         self._frames = 0
 
     def __enter__(self) -> ShotRun:
@@ -92,6 +93,7 @@ class ShotRun:
             if take == takes[0]:
                 self._filled_px += len(borrowed.holes)
                 self._invented_px += int(borrowed.missing.sum())
+                self._patched_px += int(borrowed.patched.sum())
             rows, columns = self._in_crop(frame, borrowed)
             pixels = plate.copy()
             pixels[rows, columns] = decode(encoded)
@@ -117,12 +119,14 @@ class ShotRun:
         return layers
 
     def report(self) -> dict[str, float | int]:
-        """Return the counts for the recipe: how much is real, how much invented."""
+        """Return the counts for the recipe: how much is real, from patches, invented."""
         filled = max(1, self._filled_px)
         invented = 100.0 * self._invented_px / filled
+        patched = 100.0 * self._patched_px / filled
         return {
             "frames": self._frames,
             "filled_px": self._filled_px,
-            "real_percent": round(100.0 - invented if self._filled_px else 0.0, 2),
+            "real_percent": round(100.0 - invented - patched if self._filled_px else 0.0, 2),
+            "patched_percent": round(patched, 2),
             "invented_percent": round(invented, 2),
         }

@@ -9,7 +9,7 @@ from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import QuietWatch
-from tests.fakes.known_motion import FIRST, KnownMotion, centroid_near, dots_at
+from tests.fakes.known_motion import FIRST, KnownMotion, TwoPlanes, centroid_near, dots_at
 
 PAINT = 1005
 
@@ -154,3 +154,24 @@ def test_the_origin_layer_says_which_patch_a_pixel_is_from():
     x, y = np.rint(scene.centre(FIRST)).astype(int)
     assert made.layers["origin"][y, x] == PAINT - FIRST
     assert made.layers["invented"][y, x] == 0
+
+
+@pytest.mark.parametrize("on_near", [True, False])
+def test_a_patch_moves_with_the_plane_that_it_lies_on(on_near):
+    scene = TwoPlanes(on_near)
+    shot = scene.shot().with_inputs({InputRole.PATCH: {PAINT: painted(scene)}})
+    for frame, made in fill(shot).items():
+        for point in scene.moved(dots_of(scene), PAINT, frame):
+            assert np.hypot(*(centroid_near(made.pixels, point, 8) - point)) < 0.5
+
+
+def test_the_recipe_tells_patched_pixels_from_real_ones():
+    scene = KnownMotion(frames=6)
+    watch = QuietWatch()
+    fill(scene.shot().with_inputs({InputRole.PATCH: {PAINT: painted(scene)}}), watch=watch)
+    facts = watch.notes["cleanplate"]
+    assert facts["patched_percent"] > 95
+    assert facts["real_percent"] < 5
+    plain = QuietWatch()
+    fill(scene.shot(), watch=plain)
+    assert plain.notes["cleanplate"]["patched_percent"] == 0
