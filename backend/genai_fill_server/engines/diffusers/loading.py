@@ -104,6 +104,9 @@ def keep_vae_in_float32(vae: Any) -> None:
     VAE's weights are float32; but pipelines hand it tensors of the denoiser's precision.
     Latents come back in the caller's precision, pictures in float32.
     """
+    if "force_upcast" in vae.config:
+        # With it a pipeline would raise the VAE's precision by itself, and lower it after.
+        vae.register_to_config(force_upcast=False)
     encode: Callable[..., Any] = vae.encode
     decode: Callable[..., Any] = vae.decode
 

@@ -61,8 +61,10 @@ class ZImageControlNet(Family):
         return controlnet_part(folder, card, "ZImageControlNetModel", dtype)
 
     def adapt(self, pipe: Any) -> None:
-        """Make the VAE encode `NO_CONTROL` pictures to latents that count as zero."""
+        """Let a call go without a control picture, and the ControlNet run in half precision."""
         _encode_no_control_to_zero(pipe.vae)
+        # The control latents come as precise as the VAE is, which is more than the rest.
+        pipe.controlnet.register_forward_pre_hook(_control_in_own_precision)
 
     def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
         """One Qwen3 encoder behind a chat template."""
@@ -152,6 +154,11 @@ def _encode(pipe: Any, prompt: str, negative: str, options: Options) -> dict[str
         max_sequence_length=MAX_PROMPT_TOKENS,
     )
     return {"prompt_embeds": positive, "negative_prompt_embeds": negated}
+
+
+def _control_in_own_precision(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    latents, timestep, prompt, control, *rest = inputs
+    return latents, timestep, prompt, control.to(latents[0].dtype), *rest
 
 
 def _encode_no_control_to_zero(vae: Any) -> None:

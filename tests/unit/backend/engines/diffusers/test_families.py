@@ -314,3 +314,24 @@ def test_inputs_that_a_family_does_not_take_change_nothing(tiny):
     plain = only(engine, shot, job_of(engine))
     np.testing.assert_array_equal(only(engine, shot.with_inputs(given), job_of(engine)), plain)
     engine.release()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_runs_in_the_precision_it_has_on_a_gpu(tiny, name, monkeypatch):
+    """Where precisions meet is where half precision breaks; the CPU can show that too."""
+    import torch
+
+    from genai_fill_server.engines.diffusers import runtime
+
+    monkeypatch.setattr(runtime, "working_dtype", lambda device, dtype: getattr(torch, dtype))
+    engine = engine_of(tiny(name), models__allow_non_commercial=True)
+    watch = RecordingWatch()
+
+    pixels = only(engine, noisy_shot(48, 64), job_of(engine), watch)
+
+    assert watch.notes["diffusers"]["precision"] == engine._model.family.working_dtype
+    assert np.isfinite(pixels).all()
+    # The VAE stays in float32, so there are more levels than half precision has.
+    assert engine._loaded.pipe.vae.dtype == torch.float32
+    assert len(np.unique(pixels)) > 4000
+    engine.release()
