@@ -21,12 +21,20 @@ RECOMBINED = _VOCABULARY + "compositeCapture"
 """IPTC: a composite of elements that are all captures of real life."""
 
 
-def digital_source_type(engine: EngineDescription) -> str:
+def digital_source_type(engine: EngineDescription, from_generated: bool = False) -> str:
     """Return the IPTC digital source type of what ``engine`` makes.
 
-    An engine that names a model generates; one without moves the plate's own pixels.
+    An engine that names a model generates; one without moves pixels that it is given, and
+    what was generated stays so when it is moved: ``from_generated``.
     """
-    return GENERATED if engine.model else RECOMBINED
+    return GENERATED if engine.model or from_generated else RECOMBINED
+
+
+def says_generated(name: str, value: object) -> bool:
+    """Whether a header attribute says that a picture holds anything made by a trained model."""
+    if name.rpartition(":")[2].lower() != "digitalsourcetype":
+        return False
+    return str(value).lower().endswith("trainedalgorithmicmedia")
 
 
 @dataclass

@@ -29,7 +29,7 @@ from genai_fill_server.service.frame_ports import (
     JobWatch,
     PlateReader,
 )
-from genai_fill_server.service.shot_inputs import ShotInputs, check_inputs
+from genai_fill_server.service.shot_inputs import ShotInputs, check_inputs, is_generated
 from genai_fill_server.service.shot_mattes import ShotMattes
 
 _HeaderOf = Callable[[int], FrameHeader]
@@ -43,7 +43,8 @@ class CheckedRequest:
     """A request that can be run, and what checking it found out.
 
     ``crops`` has one window a frame, all of one size; ``empty_frames`` are those without any
-    matte: their plate passes through.
+    matte: their plate passes through. ``from_generated``: the plate or a patch says of itself
+    that a trained model had a part in it.
     """
 
     request: FillRequest
@@ -54,6 +55,7 @@ class CheckedRequest:
     crops: Mapping[int, Window]
     empty_frames: frozenset[int]
     inputs: ShotInputs = field(default_factory=ShotInputs)
+    from_generated: bool = False
 
 
 def check_request(
@@ -93,7 +95,8 @@ def check_request(
     crops = plan_crops(reaches, request.frame_range, bounds, _crop_rules(request, engine))
     _check_places(takes, crops[request.frame_range.first], first, len(request.frame_range), ports)
     empty = frozenset(frame for frame, window in reaches.items() if window.is_empty)
-    return CheckedRequest(request, options, plate, mattes, colour, crops, empty, inputs)
+    generated = is_generated(first) or inputs.hold_generated
+    return CheckedRequest(request, options, plate, mattes, colour, crops, empty, inputs, generated)
 
 
 def _crop_rules(request: FillRequest, engine: EngineDescription) -> CropRules:

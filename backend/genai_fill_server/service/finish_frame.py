@@ -55,7 +55,9 @@ class FrameFinisher:
             "genaifill:engine": self._engine.id,
             "genaifill:model": self._engine.model,
             "genaifill:recipe": take.recipe_path.rsplit("/", maxsplit=1)[-1],
-            "Iptc4xmpExt:DigitalSourceType": digital_source_type(self._engine),
+            "Iptc4xmpExt:DigitalSourceType": digital_source_type(
+                self._engine, self._checked.from_generated
+            ),
         }
 
     def pass_through(self, take: Take, frame: int) -> FinishedFrame:

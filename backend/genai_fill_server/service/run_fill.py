@@ -12,7 +12,7 @@ from genai_fill_contract.job import FrameDone
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
 from genai_fill_server.domain.frame_spelling import spell_frames
-from genai_fill_server.domain.recipe import TakeRecord, build_recipe
+from genai_fill_server.domain.recipe import TakeRecord, build_recipe, digital_source_type
 from genai_fill_server.service.allocate_takes import FULL_DISK
 from genai_fill_server.service.check_request import CheckedRequest, check_request
 from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
@@ -182,6 +182,9 @@ class _FillRun:
     def _write_recipes(self, state: str) -> None:
         facts = {
             "state": state,
+            "digital_source_type": digital_source_type(
+                self._engine.description, self._checked.from_generated
+            ),
             "started_s": round(self._started_s, 3),
             "finished_s": round(time.time(), 3),
             "prepare_s": round(self._prepare_s, 3),

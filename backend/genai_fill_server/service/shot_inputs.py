@@ -12,8 +12,10 @@ from genai_fill_contract.errors import InvalidRequest, MissingFrames, SizeMismat
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.plate import FrameRange, InputRef, InputRole, Window, is_still, path_at
 from genai_fill_server.domain.frame_spelling import spell_frames
+from genai_fill_server.domain.recipe import says_generated
 from genai_fill_server.service.frame_ports import (
     ColourCodec,
+    FrameHeader,
     InputReader,
     JobWatch,
     PlateStore,
@@ -36,9 +38,13 @@ class _Source:
 
 @dataclass(frozen=True)
 class ShotInputs:
-    """What was given for which role, frame by frame."""
+    """What was given for which role, frame by frame.
+
+    ``hold_generated``: a patch says of itself that a trained model had a part in it.
+    """
 
     sources: Mapping[InputRole, Mapping[int, _Source]] = field(default_factory=dict)
+    hold_generated: bool = False
 
     def frames(self, role: InputRole) -> tuple[int, ...]:
         """Return the frames that ``role`` has, in order."""
@@ -109,7 +115,14 @@ def check_inputs(
                 frame=twice[0],
             )
         taken.update({frame: _Source(given, reader) for frame in frames})
-    return ShotInputs(sources)
+    patches = sources.get(InputRole.PATCH, {})
+    generated = any(is_generated(source.reader.header(frame)) for frame, source in patches.items())
+    return ShotInputs(sources, generated)
+
+
+def is_generated(header: FrameHeader) -> bool:
+    """Whether a file's header says that a trained model had a part in its pixels."""
+    return any(says_generated(entry.name, entry.value) for entry in header.metadata)
 
 
 def _frames_of(

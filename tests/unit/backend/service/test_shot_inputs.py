@@ -13,7 +13,8 @@ from genai_fill_contract.errors import (
     UnknownColorspace,
     UnreadableImage,
 )
-from genai_fill_contract.plate import FrameRange, InputRef, InputRole, Window
+from genai_fill_contract.fill import OutputPlace
+from genai_fill_contract.plate import FrameRange, InputRef, InputRole, PlateRef, Window
 from genai_fill_server.imaging.local_frames import local_frame_ports
 from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.check_request import check_request
@@ -251,3 +252,26 @@ def test_a_run_fills_from_a_patch_and_its_recipe_names_it(shot):
     x, y = 100 - (spec.x - spec.full_x), 60 - (spec.y - spec.full_y)
     np.testing.assert_allclose(pixels[y, x, :3], painted(5)[60, 100, :3], atol=1e-3)
     assert shot.recipe()["request"]["inputs"][0]["path_pattern"] == given.path_pattern
+
+
+def test_what_was_generated_stays_so_when_it_is_carried(shot):
+    maker = FakeEngine(describe(id="maker", model="a/model"))
+    shot.run(maker, output=OutputPlace(f"{shot.folder}/approved", "hero"))
+    approved = InputRef(InputRole.PATCH, shot.takes[0].path_pattern, FrameRange(1002, 1002))
+    carrier = describe(id="carrier", inputs=(InputRole.PATCH,))
+    shot.run(FakeEngine(carrier), inputs=(approved,))
+    assert shot.recipe()["digital_source_type"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    _, spec = shot.take_frame(1001)
+    kind = spec.getattribute("Iptc4xmpExt:DigitalSourceType")
+    assert kind.endswith("/compositeWithTrainedAlgorithmicMedia")
+    # An engine that does not look at patches has none of it.
+    shot.run(FakeEngine(describe()), inputs=(approved,))
+    assert shot.recipe()["digital_source_type"].endswith("/compositeCapture")
+
+
+def test_a_fill_of_a_generated_plate_is_not_called_a_capture(shot):
+    maker = FakeEngine(describe(id="maker", model="a/model"))
+    shot.run(maker, output=OutputPlace(f"{shot.folder}/first", "hero"))
+    plate = PlateRef(shot.takes[0].path_pattern, shot.frames)
+    shot.run(FakeEngine(describe()), plate=plate)
+    assert shot.recipe()["digital_source_type"].endswith("/compositeWithTrainedAlgorithmicMedia")
