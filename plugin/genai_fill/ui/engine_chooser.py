@@ -192,7 +192,7 @@ class EngineChooser(QWidget):
         self.reason.setVisible(bool(reason))
         missing = [e for e in state.engines if not e.available and e is not engine]
         self.others.set_title(f"{len(missing)} not available")
-        self.others_text.setText("\n".join(_why(engine) for engine in missing))
+        self.others_text.setText("\n\n".join(_why(engine) for engine in missing))
         self.others.setVisible(bool(missing))
 
     def _choose(self, engine_id: object) -> None:
@@ -201,4 +201,5 @@ class EngineChooser(QWidget):
 
 
 def _why(engine: EngineDescription) -> str:
-    return shorten(f"{engine.label}: {engine.unavailable_reason or 'no reason given'}")
+    reason = shorten(one_line(engine.unavailable_reason) or "No reason given.", 280)
+    return f"{shorten(one_line(engine.label), 60)}\n{reason}"

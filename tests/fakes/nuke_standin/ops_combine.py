@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tests.fakes.nuke_standin.expressions import ExpressionError
 from tests.fakes.nuke_standin.image import RGBA, Box, Image, expand, full_name, intersection, union
 from tests.fakes.nuke_standin.ops_base import (
     Operation,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Pixels = np.ndarray
 Formula = Callable[[Pixels, Pixels, Pixels, Pixels], Pixels]
 ONE = np.float32(1)
+BUILT_IN_LAYERS = ("rgba", "rgb", "depth", "motion", "forward", "backward", "mask", "disparity")
 FORMULAS: dict[str, Formula] = {
     "over": lambda A, B, a, b: A + B * (ONE - a),
     "under": lambda A, B, a, b: A * (ONE - b) + B,
@@ -115,6 +117,15 @@ def _merge_one(core: NodeCore, below: Image, above: Image, formula: Formula) -> 
     return below.with_channels(channels, box)
 
 
+def _require_known(core: NodeCore, channel: str, image: Image) -> None:
+    """A channel of a layer that the session never met is an error; a known one that the
+    picture has not is black. Stricter than Nuke may be: it makes gizmos bring their layers."""
+    layer = full_name(channel).partition(".")[0]
+    known = layer in {*BUILT_IN_LAYERS, *core.world.layers}
+    if not known and full_name(channel) not in image.channels:
+        raise ExpressionError(f"There is no channel {channel}")
+
+
 def copy(core: NodeCore, pull: Pull) -> Image:
     """Channels of A (input 1) put into B (input 0)."""
     below, above = pull.image(0), pull.image(1)
@@ -125,6 +136,7 @@ def copy(core: NodeCore, pull: Pull) -> Image:
     for index in range(4):
         source, target = word(core, f"from{index}"), word(core, f"to{index}")
         if "none" not in (source, target):
+            _require_known(core, source, above)
             channels[full_name(target)] = above.channel(full_name(source), box)
     return masked(core, pull, below, below.with_channels(channels, box))
 

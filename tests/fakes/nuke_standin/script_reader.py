@@ -27,7 +27,7 @@ from tests.fakes.nuke_standin.manifest import manifest
 from tests.fakes.nuke_standin.world import World
 
 Word = tuple[str, str]
-IGNORED = {"version", "define_window_layout_xml", "add_layer", "add_format", "add_view"}
+IGNORED = {"version", "define_window_layout_xml", "add_format", "add_view"}
 
 
 @dataclass
@@ -214,6 +214,8 @@ class Loader:
             self._end_group()
         elif name in IGNORED or self._skipping:
             return
+        elif name == "add_layer":
+            self._add_layer(command)
         elif name == "set":
             self._set(command)
         elif name == "push":
@@ -233,6 +235,14 @@ class Loader:
             raise tcl.TclError("only [stack N] can be kept")
         stack, depth = self._levels[-1].stack, int(found[1])
         self._variables[command.words[1][1]] = stack[-1 - depth] if depth < len(stack) else None
+
+    def _add_layer(self, command: Command) -> None:
+        """``add_layer {name name.a name.b}``: the script's layers, wherever it stands."""
+        words = tcl.split_list(command.words[1][1]) if len(command.words) == 2 else []
+        if len(words) < 2 or any(not w.startswith(f"{words[0]}.") for w in words[1:]):
+            raise tcl.TclError("add_layer needs {layer layer.channel …}")
+        kept = self._world.layers.get(words[0], ())
+        self._world.layers[words[0]] = tuple(dict.fromkeys((*kept, *words[1:])))
 
     def _push(self, what: str) -> None:
         if what == "0":

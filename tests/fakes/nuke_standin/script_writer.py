@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.nuke_standin import tcl
 from tests.fakes.nuke_standin.knobs_base import Knob, OpaqueKnob
-from tests.fakes.nuke_standin.knobs_choice import Link_Knob
+from tests.fakes.nuke_standin.knobs_choice import Channel_Knob, Link_Knob
 from tests.fakes.nuke_standin.knobs_text import (
     BeginTabGroup_Knob,
     EndTabGroup_Knob,
@@ -115,6 +115,7 @@ class Writer:
         self._lines: list[str] = []
         self._stack: list[NodeCore | None] = []
         self._written: list[NodeCore] = []
+        self._added: set[str] = set()
 
     def lines(self) -> list[str]:
         for core in self._nodes:
@@ -150,7 +151,17 @@ class Writer:
         """A name for the node's output: the same text for the same script, every time."""
         return f"N{0xA000 + self._numbers.setdefault(id(core), len(self._numbers)):x}"
 
+    def _layers(self, core: NodeCore) -> None:
+        """Layers of the script stand before the node that names them, at no indent."""
+        for layer, channels in core.world.layers.items():
+            texts = [k._raw_text() for k in core.knobs.values() if isinstance(k, Channel_Knob)]
+            named = any(word.partition(".")[0] == layer for text in texts for word in text.split())
+            if named and layer not in self._added:
+                self._added.add(layer)
+                self._lines.append(f"add_layer {{{' '.join((layer, *channels))}}}")
+
     def _node(self, core: NodeCore) -> None:
+        self._layers(core)
         class_name = "Group" if core.kind == "Group" else core.class_name
         body = [] if input_count(core) == "1" else [f"inputs {input_count(core)}"]
         body.append(f"name {core.name}")

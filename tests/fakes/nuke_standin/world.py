@@ -67,6 +67,8 @@ class World:
     main_namespace: dict[str, Any] = field(default_factory=dict)
     nuke: Any = None
     tab_entries_whole: bool = False
+    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Layers that scripts and gizmos have added with ``add_layer``, with their channels."""
 
     @property
     def script_path(self) -> str:
