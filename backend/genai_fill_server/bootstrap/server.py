@@ -114,16 +114,23 @@ class ServerProcess:
             devices_of(settings),
             LaneTimes(idle_timeout_s=settings.worker.idle_timeout_s),
         )
-        paths = PathPolicy(allowed_roots(settings), trusted_files(environment))
         self._streams = EventStreams(self._store)
-        backend = Backend(
-            hello=Hello(
-                CONTRACT_VERSION,
-                product_version(),
-                self._server_id,
-                os.getpid(),
-                paths.roots,
-            ),
+        paths = PathPolicy(allowed_roots(settings), trusted_files(environment))
+        app = build_app(
+            self._backend(settings, paths, audit),
+            token=state.ensure_token(),
+            host_names=allowed_host_names(settings.server.host, settings.server.allowed_hosts),
+        )
+        self._http = HttpServer(app, self._listening, self._streams.close)
+        self._url = ""
+        self._starting = threading.Thread(target=self._start_work, name="start-work")
+
+    def _backend(self, settings: Settings, paths: PathPolicy, audit: JsonlAuditLog) -> Backend:
+        hello = Hello(
+            CONTRACT_VERSION, product_version(), self._server_id, os.getpid(), paths.roots
+        )
+        return Backend(
+            hello=hello,
             store=self._store,
             engines=self._engines,
             submit=SubmitJob(
@@ -134,14 +141,6 @@ class ServerProcess:
             streams=self._streams,
             default_engine_id=settings.engine.default,
         )
-        app = build_app(
-            backend,
-            token=state.ensure_token(),
-            host_names=allowed_host_names(settings.server.host, settings.server.allowed_hosts),
-        )
-        self._http = HttpServer(app, self._listening, self._streams.close)
-        self._url = ""
-        self._starting = threading.Thread(target=self._start_work, name="start-work")
 
     def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
