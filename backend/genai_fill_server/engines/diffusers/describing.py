@@ -9,7 +9,8 @@ from genai_fill_contract.engine import (
     EngineKind,
 )
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import Family, lora_options
+from genai_fill_server.engines.diffusers.family import Family
+from genai_fill_server.engines.diffusers.options import lora_options
 
 ID_PREFIX = "diffusers:"
 # Models need to see a good part of the scene, not just a rim, to know what belongs there.

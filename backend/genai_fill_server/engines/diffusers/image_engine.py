@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
-from genai_fill_server.engines.diffusers.family import (
+from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
+from genai_fill_server.engines.diffusers.options import (
     DETAIL,
     HOLE_CONTENT,
     PLATE,
@@ -19,7 +20,6 @@ from genai_fill_server.engines.diffusers.family import (
     call_seed,
     mixed_seed,
 )
-from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
 from genai_fill_server.engines.diffusers.picture import (
     filled_from_round,
     fit_crop,

@@ -25,7 +25,7 @@ from genai_fill_contract.errors import (
     ModelMissing,
     ModelUnsafe,
 )
-from genai_fill_server.engines.diffusers.family import LORA, LORA_STRENGTH, Options
+from genai_fill_server.engines.diffusers.options import LORA, LORA_STRENGTH, Options
 from genai_fill_server.engines.diffusers.runtime import LIBRARY_ERRORS
 from genai_fill_server.service.ports import Watch
 

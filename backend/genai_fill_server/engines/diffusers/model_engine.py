@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import Family, Options
+from genai_fill_server.engines.diffusers.family import Family
 from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
+from genai_fill_server.engines.diffusers.options import Options
 from genai_fill_server.engines.diffusers.picture import Sizing
 from genai_fill_server.service.ports import EngineJob, Watch
 

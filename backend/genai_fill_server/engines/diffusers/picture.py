@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -47,7 +46,7 @@ class Fit:
     model: tuple[int, int]
 
     @property
-    def is_resized(self) -> bool:
+    def isresized(self) -> bool:
         """Whether the model works at another scale than the crop."""
         return self.crop != self.scaled
 
@@ -78,7 +77,7 @@ def image_to_model(image: FloatImage, fit: Fit) -> FloatImage:
     passes values above 1 on unclipped, so both ends are cut here. NaN becomes 0.
     """
     image = np.nan_to_num(np.clip(image, 0.0, 1.0), nan=0.0)
-    return _padded(np.clip(_resized(image, fit.scaled), 0.0, 1.0), fit)
+    return _padded(np.clip(resized(image, fit.scaled), 0.0, 1.0), fit)
 
 
 def is_hole(matte: FloatMatte) -> npt.NDArray[np.bool_]:
@@ -93,7 +92,7 @@ def hole_to_model(matte: FloatMatte, fit: Fit) -> npt.NDArray[np.bool_]:
     being removed stays in the picture as context.
     """
     hole = is_hole(matte).astype(np.float32)
-    return np.asarray(_padded(_resized(hole, fit.scaled), fit) > 1e-4)
+    return np.asarray(_padded(resized(hole, fit.scaled), fit) > 1e-4)
 
 
 def filled_from_round(image: FloatImage, hole: npt.NDArray[np.bool_]) -> FloatImage:
@@ -105,10 +104,17 @@ def filled_from_round(image: FloatImage, hole: npt.NDArray[np.bool_]) -> FloatIm
 def image_from_model(image: FloatImage, fit: Fit) -> FloatImage:
     """Return the model's picture at the size of the crop, within [0, 1]."""
     inside = image[: fit.scaled[0], : fit.scaled[1]]
-    return np.clip(_resized(inside, fit.crop), 0.0, 1.0).astype(np.float32)
+    return np.clip(resized(inside, fit.crop), 0.0, 1.0).astype(np.float32)
 
 
-def _resized(pixels: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def resized(pixels: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return ``pixels`` (h, w) or (h, w, 3) at ``size`` (height, width), as they are if equal.
+
+    Smaller by area, larger by cubic interpolation, which may overshoot.
+    """
+    # Here and not above: models are listed in processes that load no heavy library.
+    import cv2
+
     height, width = pixels.shape[:2]
     if (height, width) == size:
         return pixels

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from genai_fill_server.engines.diffusers.family import Family, Options, TextEncoderLimit
+from genai_fill_server.engines.diffusers.family import Family, TextEncoderLimit
+from genai_fill_server.engines.diffusers.options import Options
 from genai_fill_server.service.ports import Watch
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
 from genai_fill_contract.plate import InputRole
-from genai_fill_server.engines.diffusers.picture import Fit, hole_to_model, image_to_model
+from genai_fill_server.engines.diffusers.picture import Fit, hole_to_model, image_to_model, resized
 from genai_fill_server.engines.diffusers.window_chain import Patch
 from genai_fill_server.service.ports import FloatImage, Shot
 
@@ -30,8 +29,8 @@ def reference_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatI
     scale = math.sqrt(_REFERENCE_PIXELS / max(1, height * width))
     if scale >= 1:
         return np.asarray(picture, np.float32)
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+    size = (max(1, int(height * scale)), max(1, int(width * scale)))
+    return resized(np.asarray(picture, np.float32), size)
 
 
 def control_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatImage | None:

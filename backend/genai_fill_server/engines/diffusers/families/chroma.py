@@ -8,18 +8,20 @@ from genai_fill_contract.engine import EngineOption
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import (
     Family,
-    Options,
     Picture,
     TextEncoderLimit,
+    picture_arguments,
+)
+from genai_fill_server.engines.diffusers.folder import ModelFolder
+from genai_fill_server.engines.diffusers.options import (
+    Options,
     detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
-    picture_arguments,
     steps_option,
     strength_option,
 )
-from genai_fill_server.engines.diffusers.folder import ModelFolder
 
 MAX_PROMPT_TOKENS = 512
 

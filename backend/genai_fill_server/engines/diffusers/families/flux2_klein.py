@@ -9,15 +9,17 @@ from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import (
     Family,
-    Options,
     Picture,
     TextEncoderLimit,
     chat_tokens,
+    picture_arguments,
+)
+from genai_fill_server.engines.diffusers.options import (
+    Options,
     detail_option,
     guidance_option,
     hole_content_option,
     noise_option,
-    picture_arguments,
     steps_option,
     strength_option,
 )

@@ -8,14 +8,8 @@ from typing import Any
 from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
 from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import (
-    Family,
-    Options,
-    Picture,
-    TextEncoderLimit,
-    guidance_option,
-    steps_option,
-)
+from genai_fill_server.engines.diffusers.family import Family, Picture, TextEncoderLimit
+from genai_fill_server.engines.diffusers.options import Options, guidance_option, steps_option
 
 MAX_PROMPT_TOKENS = 512
 _REFERENCE = "_genai_fill_reference"

@@ -1,0 +1,148 @@
+"""The options that model families share, and what they mean for a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genai_fill_contract.engine import EngineOption, OptionType
+from genai_fill_contract.fill import OptionValue
+
+Options = Mapping[str, OptionValue]
+
+HOLE_CONTENT = "hole_content"
+SURROUNDINGS = "surroundings"
+PLATE = "plate"
+DETAIL = "detail"
+LORA = "lora"
+LORA_STRENGTH = "lora_strength"
+
+
+def steps_option(default: int, maximum: int = 150) -> EngineOption:
+    """Return the option for the number of denoising steps."""
+    return EngineOption(
+        "steps",
+        "Steps",
+        OptionType.INT,
+        default,
+        "How many denoising steps a frame takes. More is slower and, up to a point, cleaner.",
+        minimum=1,
+        maximum=maximum,
+        step=1,
+    )
+
+
+def guidance_option(default: float, help_text: str = "", maximum: float = 30.0) -> EngineOption:
+    """Return the option for classifier-free (or embedded) guidance."""
+    return EngineOption(
+        "guidance",
+        "Guidance",
+        OptionType.FLOAT,
+        default,
+        help_text
+        or "How closely the result keeps to the prompt. High values look harsh. At 1 or less "
+        "the negative prompt has no effect and a step takes half the time.",
+        minimum=0.0,
+        maximum=maximum,
+        step=0.1,
+    )
+
+
+def strength_option(default: float) -> EngineOption:
+    """Return the option for how much of the plate under the matte is given up."""
+    return EngineOption(
+        "strength",
+        "Strength",
+        OptionType.FLOAT,
+        default,
+        "How far what the model finds under the matte is given up: 1 starts from pure noise, "
+        "lower values keep layout and colours.",
+        minimum=0.02,
+        maximum=1.0,
+        step=0.01,
+    )
+
+
+def detail_option() -> EngineOption:
+    """Return the option for going over large fills at full size."""
+    return EngineOption(
+        DETAIL,
+        "Detail",
+        OptionType.FLOAT,
+        0.3,
+        "Crops larger than the model works at are filled at its size, enlarged, and gone over "
+        "at full size in tiles with this strength. 0 leaves them as they are, soft and quick; "
+        "high values may repeat the prompt in every tile.",
+        minimum=0.0,
+        maximum=0.7,
+        step=0.05,
+    )
+
+
+def lora_options() -> tuple[EngineOption, ...]:
+    """Return the options for a LoRA: which and how strongly."""
+    return (
+        EngineOption(
+            LORA,
+            "LoRA",
+            OptionType.FILE,
+            "",
+            "A .safetensors file in the model folders that gives the model a look, a place or "
+            "a thing to know. Empty for none.",
+            advanced=True,
+        ),
+        EngineOption(
+            LORA_STRENGTH,
+            "LoRA strength",
+            OptionType.FLOAT,
+            1.0,
+            "How strongly the LoRA is mixed in; 0 is not at all.",
+            minimum=-2.0,
+            maximum=2.0,
+            step=0.05,
+            advanced=True,
+        ),
+    )
+
+
+def hole_content_option() -> EngineOption:
+    """Return the option for what a model that looks under the matte finds there."""
+    return EngineOption(
+        HOLE_CONTENT,
+        "Under the matte",
+        OptionType.CHOICE,
+        SURROUNDINGS,
+        "What the model is shown under the matte. Surroundings: colours from round it, so "
+        "what is removed cannot come back. Plate: the plate as it is, to change what is there "
+        "rather than replace it.",
+        choices=((SURROUNDINGS, "Surroundings"), (PLATE, "Plate")),
+    )
+
+
+def noise_option() -> EngineOption:
+    """Return the option for what the noise does over a frame range."""
+    return EngineOption(
+        "noise",
+        "Noise over frames",
+        OptionType.CHOICE,
+        "locked",
+        "Locked: every frame of a take starts from the same noise, which flickers least. "
+        "Per frame: each frame has its own. Either way a frame depends on the seed and its "
+        "number alone.",
+        choices=(("locked", "Locked"), ("per_frame", "Per frame")),
+        advanced=True,
+    )
+
+
+def call_seed(seed: int, frame: int, options: Options) -> int:
+    """Return the seed of one frame's noise (see `noise_option`)."""
+    return mixed_seed(seed, frame) if options.get("noise") == "per_frame" else seed
+
+
+def mixed_seed(seed: int, number: int) -> int:
+    """Return a seed of its own for ``number`` (a frame): neighbours get unrelated noise."""
+    # Any fixed mixing of two 32-bit numbers would do; this is the finaliser of SplitMix64
+    # (Steele, Lea, Flood 2014).
+    value = (seed << 32 | number & 0xFFFFFFFF) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return (value ^ value >> 31) & 0x7FFFFFFFFFFFFFFF
