@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.description import Motion
-from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes
+from genai_fill_server.engines.cleanplate.encoding import Bytes
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 
 Matrix = npt.NDArray[np.float64]
@@ -30,7 +30,9 @@ _CELLS = 8
 _TRACK_WINDOW_PX = (21, 21)
 _ROUND_TRIP_PX = 0.5
 _INLIER_PX = 0.6
-_CUT_STOPS = 0.9
+_SAME_SHARE = 0.15
+_SAME_CORRELATION = 0.5
+_FLAT_LEVELS = 3.0
 _PLANES = 3
 _OTHER_PLANE_PX = 1.2
 _OTHER_PLANE_POINTS = 12
@@ -374,27 +376,34 @@ class CameraMotion:
         inside = _lookup(_eroded(second.valid, 3), after)
         before, after = before[inside], after[inside]
         matrices, planes = planes_of(before, after, self._motion, first.levels.shape)
-        cut = self._is_cut(first, second, matrices[0], len(points), len(before))
+        found = np.min([_miss(m, before, after) for m in matrices], axis=0)
+        consistent = int((found < 2.0 * _OTHER_PLANE_PX).sum())
+        cut = self._is_cut(first, second, matrices[0], len(points), consistent)
         return Step(matrices, Labelled(before, planes), Labelled(after, planes), cut)
 
     def _is_cut(
-        self, first: Proxy, second: Proxy, matrix: Matrix, points: int, tracked: int
+        self, first: Proxy, second: Proxy, matrix: Matrix, points: int, consistent: int
     ) -> bool:
         """Whether the pictures have nothing to do with each other.
 
-        Both must hold: hardly a point is found again, and the levels differ by more than
-        exposure. A flat or very dark frame tracks badly, too, but does not differ.
+        Both must hold: hardly a point is found again where the motion says, and the pictures
+        do not correlate. A flat or very dark frame tracks badly, too, but tells nothing.
         """
-        if points >= 12 and tracked > 0.25 * points:
+        if consistent > _SAME_SHARE * max(points, 12):
             return False
         size = (first.levels.shape[1], first.levels.shape[0])
         seen = warped(second.levels, matrix, size)
         both = (first.valid > 0) & (warped(second.valid, matrix, size) > 254)
         if int(both.sum()) < 64:
-            both = np.ones_like(both)
-        difference = first.levels[both].astype(np.float32) - seen[both]
-        difference -= np.median(difference)
-        return float(np.abs(difference).mean()) > _CUT_STOPS * LEVELS_PER_STOP / 2.0
+            return False
+        blurred = [
+            cv2.blur(levels, (9, 9))[both].astype(np.float64) for levels in (first.levels, seen)
+        ]
+        apart = [plane - plane.mean() for plane in blurred]
+        spread = [float(np.sqrt(np.mean(plane**2))) for plane in apart]
+        if min(spread) < _FLAT_LEVELS:
+            return False
+        return float(np.mean(apart[0] * apart[1])) < _SAME_CORRELATION * spread[0] * spread[1]
 
 
 def _lookup(valid: Bytes, points: Points) -> npt.NDArray[np.bool_]:

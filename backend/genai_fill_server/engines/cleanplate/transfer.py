@@ -204,7 +204,12 @@ def take_from(
     place = places_of(alignment, lookup, factor, only)
     encoded, found = from_source(shot, alignment, place)
     gain = lookup.of_half().read(alignment.gain, only)
-    return brightened(encoded, gain), found
+    lit = brightened(encoded, gain)
+    if found.any():
+        # Light differs smoothly over a hole; a lamp must not come out brighter for it.
+        usual = np.median(gain[found], axis=0).astype(np.float32)
+        lit = np.minimum(lit, brightened(encoded[found].max(axis=0), np.maximum(usual, 0.0)))
+    return lit, found
 
 
 def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
