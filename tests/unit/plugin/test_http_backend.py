@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from genai_fill.adapters.http_backend import HttpBackend
+from genai_fill.adapters.http_backend import LISTED_JOBS, HttpBackend
 from genai_fill_contract import codec
 from genai_fill_contract.errors import (
     BackendTimeout,
@@ -19,7 +19,7 @@ from genai_fill_contract.errors import (
     WrongToken,
 )
 from genai_fill_contract.fill import FillRequest, OutputPlace
-from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import EventKind, Job, JobEvent, JobState
 from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef
 from tests.unit.plugin.fakes import CLEANPLATE
@@ -97,6 +97,11 @@ def test_a_job_id_cannot_lead_to_another_address(server, backend):
     server.json("POST", f"{JOB_PATH}/cancel", JOB)
     assert backend.job(JOB.id) == JOB
     assert backend.cancel(JOB.id) == JOB
+
+
+def test_the_latest_jobs_are_listed(server, backend):
+    server.json("GET", f"/v1/jobs?limit={LISTED_JOBS}", JobList((JOB,)))
+    assert backend.recent_jobs().jobs == (JOB,)
 
 
 def test_a_picture_is_bytes(server, backend):

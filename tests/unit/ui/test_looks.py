@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from examples.panel_picture import grab
+from genai_fill.app.panel_state import HeroRow
 from genai_fill.ui.palette import Tone, dim_text, nuke_like_palette, readable_on, tone_colour
 from genai_fill_contract.errors import ErrorCode, ErrorReport
 from tests.fakes.panel_actions import (
@@ -86,6 +87,7 @@ STATES = {
     "error": replace(
         ready_state(), error=ErrorReport(ErrorCode.INTERNAL, LONG, LONG, context={"a": LONG})
     ),
+    "heroes": replace(ready_state(), heroes=(HeroRow(1010, "v001"), HeroRow(1032, LONG))),
     "long names": replace(
         ready_state(),
         node_name=LONG,
@@ -118,7 +120,7 @@ def test_nothing_sticks_out_of_the_panel_at_any_width(show, app, state, width):
             assert right <= page.width(), f"{type(widget).__name__} {widget.accessibleName()!r}"
 
 
-@pytest.mark.parametrize("state", ["ready", "unavailable", "error"])
+@pytest.mark.parametrize("state", ["ready", "unavailable", "error", "heroes"])
 def test_words_are_never_cut(show, app, state):
     panel = show(FakeActions(STATES[state]), 320, 1000)
     app.processEvents()
