@@ -46,7 +46,7 @@ class Fit:
     model: tuple[int, int]
 
     @property
-    def isresized(self) -> bool:
+    def is_resized(self) -> bool:
         """Whether the model works at another scale than the crop."""
         return self.crop != self.scaled
 

@@ -39,7 +39,8 @@ def test_listing_models_does_not_import_torch(tiny):
         "import sys; from genai_fill_server.engines.diffusers import create;"
         f"(e,) = create({{'models.dirs': ({str(tiny(SD))!r},)}});"
         "assert e.description.available, e.description;"
-        "heavy = {'torch', 'diffusers', 'transformers', 'cv2', 'numba'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'torch', 'diffusers', 'transformers', 'cv2', 'numba'} & set(sys.modules);"
+        "assert not heavy, heavy"
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
