@@ -76,6 +76,9 @@ def known_shot(
         matrix = camera(index - frames / 2, size=(width, height), **moves)
         clean = seen(scene, matrix, width, height) * 2.0 ** (stops_a_frame * index)
         noise = np.random.default_rng([9, index]).standard_normal(clean.shape)
+        # Film and demosaiced grain is never white: neighbours share some of it.
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.55)
+        noise /= noise.std()
         clean = (clean + grain * noise).astype(np.float32)
         matte = disc(width / 2 + speed * (index - frames / 2), height / 2, radius, width, height)
         solid = np.array([0.9, 0.1, 0.4], np.float32)
