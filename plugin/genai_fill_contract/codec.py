@@ -21,6 +21,9 @@ T = TypeVar("T")
 Unknown = Literal["reject", "ignore"]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_WHOLE_NUMBER = 2**63 - 1
+"""No larger (or, negative, smaller) whole number is taken in: databases and frame numbers end
+there, and one of thousands of digits stops whoever makes a float or a file name of it."""
 
 
 def encode(message: object) -> dict[str, Any]:
@@ -108,6 +111,8 @@ def _from_wire(hint: Any, wire: object, where: str, unknown: Unknown) -> Any:
 
 
 def _scalar(hint: type, wire: object, where: str) -> Any:
+    if isinstance(wire, int) and not -MAX_WHOLE_NUMBER <= wire <= MAX_WHOLE_NUMBER:
+        raise _malformed(where, "is a whole number of more than 64 bits")
     if hint is float and isinstance(wire, int) and not isinstance(wire, bool):
         return float(wire)
     if hint is float and isinstance(wire, float) and not math.isfinite(wire):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from genai_fill_contract.errors import InvalidRequest
 
-_FRAME_TOKEN = re.compile(r"%0?(\d*)d|#+")
+_FRAME_TOKEN = re.compile(r"%0?(\d{0,2})d|#+")
+"""At most 99 digits: a pattern is hostile input, and one may ask for a name of a gigabyte."""
 
 
 @dataclass(frozen=True, order=True)

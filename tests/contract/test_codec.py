@@ -131,3 +131,17 @@ def test_no_json_value_crashes_the_decoder(wire):
     for cls in (FillRequest, Job, JobEvent, EngineList, ErrorReport, Hello):
         with pytest.raises((MalformedMessage, InvalidRequest)):
             codec.decode(cls, wire)
+
+
+@pytest.mark.parametrize(
+    "path", [("shaping", "grow_px"), ("engine_options", "strength"), ("seed",)]
+)
+def test_a_whole_number_that_no_machine_holds_is_malformed_not_a_crash(path):
+    wire = codec.encode(RICH_REQUEST)
+    place = wire
+    for name in path[:-1]:
+        place = place.setdefault(name, {})
+    place[path[-1]] = 10**400
+
+    with pytest.raises(MalformedMessage, match="64 bits"):
+        codec.decode(FillRequest, wire)

@@ -31,6 +31,12 @@ def test_a_pattern_without_a_token_is_a_still():
     assert not is_still("/a/b.%04d.exr")
 
 
+@pytest.mark.parametrize("token", ["%0999999999d", "%0999d", "%0" + "9" * 5000 + "d"])
+def test_a_pattern_cannot_ask_for_a_name_of_a_gigabyte(token):
+    assert is_still(f"/a/b.{token}.exr")
+    assert path_at(f"/a/b.{token}.exr", 7) == f"/a/b.{token}.exr"
+
+
 def test_a_range_counts_both_ends():
     assert list(FrameRange(3, 5)) == [3, 4, 5]
     assert len(FrameRange(3, 5)) == 3
