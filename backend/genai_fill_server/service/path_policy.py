@@ -12,6 +12,10 @@ from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.plate import FrameRange, is_still, path_at
 
 MAX_FRAMES = 100_000
+MAX_INPUTS = 64
+MAX_PATH_CHARACTERS = 4096
+"""As long as a path can be on Linux, and longer than on any other system."""
+
 _BUILT_IN_OCIO = "ocio://"
 
 
@@ -39,6 +43,11 @@ class PathPolicy:
         self._check_sequence("The plate", request.plate.path_pattern, plate_range)
         matte_range = _with(request.matte.frame_range, fill_range)
         self._check_sequence("The matte", request.matte.path_pattern, matte_range)
+        if len(request.inputs) > MAX_INPUTS:
+            raise InvalidRequest(
+                f"The request names {len(request.inputs)} optional inputs.",
+                hint=f"Connect at most {MAX_INPUTS}.",
+            )
         for given in request.inputs:
             name = f"The {given.role.value.replace('_', ' ')} input"
             self._check_sequence(name, given.path_pattern, given.frame_range)
@@ -94,6 +103,11 @@ class PathPolicy:
 
 
 def _require_absolute(what: str, path: str) -> None:
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise InvalidRequest(
+            f"The path of {what[0].lower()}{what[1:]} has {len(path)} characters.",
+            hint=f"Use a path of at most {MAX_PATH_CHARACTERS} characters.",
+        )
     if "\0" in path or not os.path.isabs(path):  # noqa: PTH117 - a pattern, not a path
         raise InvalidRequest(
             f"{what} {path!r} is not a full path.",

@@ -15,7 +15,9 @@ from genai_fill_contract.errors import (
     PathNotAllowed,
     UnknownEngine,
 )
+from genai_fill_contract.fill import OutputPlace
 from genai_fill_contract.job import FrameDone, JobState
+from genai_fill_contract.plate import InputRef, InputRole, PlateRef
 from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.conclude_job import ConcludeJob
@@ -274,6 +276,21 @@ def test_a_root_that_is_a_link_opens_what_it_leads_to(tmp_path):
 def test_what_is_not_a_full_path_is_refused(tmp_path, path):
     with pytest.raises(InvalidRequest, match="full path"):
         PathPolicy([str(tmp_path)]).check_file("It", path)
+
+
+def test_a_request_of_endless_paths_or_inputs_is_refused_before_the_disk_is_asked(tmp_path):
+    policy = PathPolicy([str(tmp_path)])
+    request = request_in(tmp_path)
+    endless = f"{tmp_path}/{'#' * 2_000_000}.exr"
+    still = InputRef(InputRole.PATCH, f"{tmp_path}/a.exr", request.frame_range)
+    for hostile in (
+        dataclasses.replace(request, plate=PlateRef(endless, request.frame_range)),
+        dataclasses.replace(request, output=OutputPlace(f"{tmp_path}/{'a/' * 3000}", "fill")),
+        dataclasses.replace(request, inputs=(still,) * 65),
+    ):
+        with pytest.raises(InvalidRequest, match="at most") as refused:
+            policy.check_request(hostile, PAINT)
+        assert len(str(refused.value)) < 500
 
 
 def test_ten_thousand_frames_are_checked_in_a_moment(tmp_path):
