@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
     Raises `MissingFrames` if nothing is there, `UnreadableImage` if it is not an image that
     can be used.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises for a folder out of bounds
         raise MissingFrames(
             f"Frame {frame} is not on disk: {path}.",
             hint="Render the frame, or shorten the frame range.",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
@@ -72,7 +72,8 @@ class _Sequence:
         return tuple(
             frame
             for frame in frames
-            if not self._covers(frame) or not Path(self.path(frame)).is_file()
+            # Unlike Path.is_file(), false also where a folder may not be entered.
+            if not self._covers(frame) or not os.path.isfile(self.path(frame))  # noqa: PTH113
         )
 
     def header(self, frame: int) -> FrameHeader:

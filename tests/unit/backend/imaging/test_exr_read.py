@@ -176,6 +176,15 @@ def test_a_missing_file_is_told_with_its_frame(tmp_path):
         read_rgb(str(tmp_path / "gone.exr"), 1007, SMALL, "rgb", "main")
 
 
+def test_a_name_that_no_disk_takes_is_a_missing_frame(tmp_path):
+    plate = DiskPlateStore().open_plate(
+        PlateRef(f"{tmp_path}/{'a' * 400}.%04d.exr", FrameRange(1001, 1004))
+    )
+    assert plate.missing([1001]) == (1001,)
+    with pytest.raises(MissingFrames):
+        plate.header(1001)
+
+
 @pytest.mark.parametrize("keep", [0, 3, 40, 200, 0.5, 0.95])
 def test_truncated_files_are_unreadable_wherever_they_end(tmp_path, keep):
     path = write_exr(tmp_path / "a.exr", grainy(*SIZE), "RGB")
