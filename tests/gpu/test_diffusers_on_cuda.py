@@ -34,7 +34,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture
 def engine(folder):
-    engine = engine_of(folder, models__device="cuda")
+    engine = engine_of(folder, models__device="cuda", models__allow_non_commercial=True)
     yield engine
     engine.release()
 
@@ -58,7 +58,7 @@ def test_the_result_has_more_levels_than_bfloat16(engine):
 
 @pytest.mark.parametrize("placement", [Placement.PARTS, Placement.LAYERS])
 def test_a_model_in_parts_fills_nearly_like_one_that_is_resident(folder, placement, monkeypatch):
-    engine = engine_of(folder, models__device="cuda")
+    engine = engine_of(folder, models__device="cuda", models__allow_non_commercial=True)
     shot = noisy_shot(64, 64)
     before = fill(engine, shot, job_of(engine))[0].pixels
     engine.release()
