@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from genai_fill_contract import engine, errors, fill, hello, job, plate, take
+from genai_fill_contract import engine, errors, fill, hello, job, models, plate, take
 from genai_fill_contract.settings import Settings, environment_name
 from genai_fill_server.engines.cleanplate.description import DESCRIPTION
 from genai_fill_server.engines.diffusers.cards import ModelCard
@@ -127,7 +127,7 @@ def messages_page() -> str:
         "Fields equal to their default are left out on the wire. A golden JSON of each message",
         "stands in `tests/contract/golden/`.\n",
     ]
-    for module in (plate, fill, engine, take, job, hello, errors):
+    for module in (plate, fill, engine, take, job, models, hello, errors):
         classes = [
             cls
             for _, cls in inspect.getmembers(module, inspect.isclass)

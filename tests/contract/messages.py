@@ -10,7 +10,7 @@ from genai_fill_contract.engine import (
     EngineOption,
     OptionType,
 )
-from genai_fill_contract.errors import EmptyMatte, ErrorReport
+from genai_fill_contract.errors import DiskFull, EmptyMatte, ErrorReport
 from genai_fill_contract.fill import (
     CropMode,
     CropPolicy,
@@ -21,6 +21,17 @@ from genai_fill_contract.fill import (
 )
 from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import EventKind, FrameDone, Job, JobEvent, JobState, Progress
+from genai_fill_contract.models import (
+    AddRequest,
+    ChangeRequest,
+    ModelInfo,
+    ModelList,
+    ModelState,
+    ModelTask,
+    ModelTaskList,
+    ModelVerb,
+    PullRequest,
+)
 from genai_fill_contract.plate import (
     ColourSettings,
     FrameRange,
@@ -127,7 +138,51 @@ EVENT = JobEvent(
     message="ok",
 )
 
+WHO = Provenance("ada", "calc", "sh010", "/s/a.nk", "GenAIFill1", "ws-7")
+
+MODEL = ModelInfo(
+    id="flux2-klein-4b",
+    label="FLUX.2 klein 4B",
+    state=ModelState.PARTIAL,
+    family="flux2-klein",
+    kind=EngineKind.IMAGE,
+    licence="Apache-2.0",
+    commercial_use=CommercialUse.YES,
+    licence_note="One page disagrees.",
+    licence_url="https://huggingface.co/black-forest-labs/FLUX.2-klein-4B",
+    needs_agreement=True,
+    unverified=("licence",),
+    size_bytes=15_000_000_000,
+    vram_gb=13.0,
+    offloaded_gb=8.0,
+    good_for="a still or a locked-off shot",
+    folder="/models/flux2-klein-4b",
+    engine_id="diffusers:flux2-klein-4b",
+    what_to_do="Pull it again: it goes on where it stopped.",
+    can_pull=True,
+    can_verify=True,
+    can_remove=True,
+)
+
+MODEL_TASK = ModelTask(
+    id="t-1",
+    model_id="flux2-klein-4b",
+    verb=ModelVerb.PULL,
+    state=JobState.FAILED,
+    created_s=1_700_000_000.25,
+    progress=Progress("Fetching FLUX.2 klein 4B: 3.0 of 15.0 GB", 0.18, 240.0),
+    error=ErrorReport.of(DiskFull("The store's disk is full.", hint="Free some room.")),
+    message="Broken off.",
+)
+
 MESSAGES: dict[str, object] = {
+    "model_info": MODEL,
+    "model_list": ModelList((MODEL,), ("/models", "/studio/models")),
+    "model_pull_request": PullRequest(True, "main", WHO),
+    "model_add_request": AddRequest("/mnt/incoming/model", True, WHO),
+    "model_change_request": ChangeRequest(WHO),
+    "model_task": MODEL_TASK,
+    "model_task_list": ModelTaskList((MODEL_TASK,)),
     "fill_request_plain": PLAIN_REQUEST,
     "fill_request_rich": RICH_REQUEST,
     "take": TAKE,
