@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from genai_fill.app.ports import OptionalInput, TakeFiles
+from genai_fill.app.ports import NodeInputs, OptionalInput, TakeFiles
 from genai_fill.domain.frame_ranges import frames_in_words, runs_of
 from genai_fill.domain.heroes import HeroFrame, HeroList
 from genai_fill.domain.reachable import is_under
+from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import MissingFrames, RangeMismatch
 from genai_fill_contract.plate import FrameRange, InputRef, InputRole, path_at
 
@@ -17,6 +18,13 @@ DATA = "data"
 
 _MOTION = (InputRole.MOTION_FORWARD, InputRole.MOTION_BACKWARD, InputRole.STMAP)
 _LAYERS = {InputRole.MOTION_FORWARD: "forward", InputRole.MOTION_BACKWARD: "backward"}
+_ROLES = {
+    "reference": (InputRole.REFERENCE,),
+    "motion": _MOTION,
+    "patch": (InputRole.PATCH,),
+    "control": (InputRole.CONTROL,),
+}
+"""What each optional input of the node can be."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,16 @@ def want_inputs(
         _require_in_plate(hero, frames.plate)
         wanted.append(WantedInput(InputRole.PATCH, (hero.frame,), hero.path_pattern))
     return tuple(wanted)
+
+
+def notes_on(inputs: NodeInputs, heroes: HeroList, engine: EngineDescription) -> Iterator[str]:
+    """Yield what an artist should know of inputs that are connected and have no effect."""
+    unused = [name for name in inputs.optional if not set(_ROLES[name]) & set(engine.inputs)]
+    if unused:
+        yield f"{engine.label} does not use what is connected to {', '.join(unused)}."
+    if InputRole.PATCH in engine.inputs and "patch" in inputs.optional and heroes.heroes:
+        where = frames_in_words(heroes.frames)
+        yield f"Hero frames go before the patch input at {where}."
 
 
 def require_files(heroes: HeroList, files: TakeFiles) -> None:

@@ -66,13 +66,15 @@ class NodeInputs:
     """What is connected to a node.
 
     ``plate_range`` is None when no plate is connected. ``plate`` and ``matte`` are given
-    when the input is just a Read whose files hold the working space already.
+    when the input is just a Read whose files hold the working space already. ``optional``
+    are the names of the optional inputs that are connected.
     """
 
     plate_range: FrameRange | None
     matte_connected: bool
     plate: Footage | None = None
     matte: Footage | None = None
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

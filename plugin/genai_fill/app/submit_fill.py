@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from genai_fill.app.optional_inputs import (
     FillFrames,
+    notes_on,
     reach_with_patches,
     require_files,
     want_inputs,
@@ -175,6 +176,8 @@ class SubmitFill:
         )
         heroes = plan.node.heroes if InputRole.PATCH in engine.inputs else HeroList()
         require_files(heroes, self._files)
+        for note in notes_on(plan.inputs, heroes, engine):
+            watch.log(note)
         given = (
             self._host.run_on_main(lambda: self._host.optional_inputs(uuid, engine.inputs))
             if engine.inputs

@@ -92,6 +92,7 @@ class NukeHost:
                 matte is not None,
                 footage_of(plate),
                 footage_of(matte, channel=channel) if matte is not None else None,
+                optional_inputs.connected_names(node),
             )
 
     def optional_inputs(self, uuid: str, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:

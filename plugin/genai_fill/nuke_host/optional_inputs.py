@@ -24,6 +24,12 @@ _PLAIN = (
 )
 
 
+def connected_names(node: Any) -> tuple[str, ...]:
+    """Return the names of the optional inputs that are connected."""
+    numbers = {"reference": REFERENCE, "motion": MOTION, "patch": PATCH, "control": CONTROL}
+    return tuple(name for name, number in numbers.items() if node.input(number) is not None)
+
+
 def connected_inputs(node: Any, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:
     """Return the inputs that are connected and can have one of ``roles``.
 

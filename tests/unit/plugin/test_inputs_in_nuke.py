@@ -69,6 +69,10 @@ def test_inputs_are_given_by_role_and_only_those_asked_for(tmp_path):
         rgba = layered_read(session, tmp_path, ["R", "G", "B", "A"])
         for number in (2, 4, 5):
             node.setInput(number, rgba)
+        from genai_fill.nuke_host.host import NukeHost
+
+        known = NukeHost().inputs(node["fill_uuid"].value()).optional
+        assert known == ("reference", "patch", "control")
         found = {one.role.value: one for one in optional(node)}
         assert set(found) == {"reference", "patch", "control"}
         assert found["control"].footage.path_pattern == f"{tmp_path}/plates/extra.%04d.exr"

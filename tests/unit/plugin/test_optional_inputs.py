@@ -171,6 +171,23 @@ def test_only_what_the_engine_names_is_written(rig):
     ]
 
 
+def test_the_log_says_what_is_connected_for_nothing(rig):
+    rig.host.connected["u1"] = replace(
+        rig.host.connected["u1"], optional=("motion", "patch", "control")
+    )
+    let_engine_use(rig, InputRole.STMAP)
+    rig.submit("u1", rig.watch())
+    assert rig.lines == ["Clean plate does not use what is connected to patch, control."]
+
+
+def test_the_log_says_that_heroes_go_before_the_patch_input(rig):
+    approve(rig)
+    rig.host.connected["u1"] = replace(rig.host.connected["u1"], optional=("patch",))
+    let_engine_use(rig, InputRole.PATCH)
+    rig.submit("u1", rig.watch())
+    assert rig.lines == ["Hero frames go before the patch input at 1002."]
+
+
 def test_inputs_are_written_even_when_plate_and_matte_need_not_be(rig):
     footage = Footage("/plates/p.%04d.exr", FrameRange(1001, 1004))
     rig.host.connected["u1"] = replace(
