@@ -142,7 +142,10 @@ class WorkerLoop:
 
     def _run_job(self, job: Job, duties: Duties) -> None:
         watch = WorkerWatch(
-            job.id, self._send, lambda: self._orphaned.is_set() or job.id in self._cancelled
+            job.id,
+            self._send,
+            lambda: job.id in self._cancelled,
+            is_orphaned=self._orphaned.is_set,
         )
         try:
             watch.check()

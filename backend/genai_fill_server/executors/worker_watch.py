@@ -14,7 +14,7 @@ from genai_fill_server.executors.protocol import (
     Logged,
     Reported,
 )
-from genai_fill_server.service.ports import FillCancelled
+from genai_fill_server.service.ports import FillCancelled, FillInterrupted
 
 REPORT_INTERVAL_S = 0.15
 _MAX_LOG_CHARACTERS = 2000
@@ -29,19 +29,23 @@ class WorkerWatch:
         send: Callable[[FromChild], None],
         is_cancelled: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        is_orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
         """Watch the job for the server that ``send`` reaches."""
         self._job_id = job_id
         self._send = send
         self._is_cancelled = is_cancelled
+        self._is_orphaned = is_orphaned
         self._clock = clock
         self._reported_s = float("-inf")
         self._phase = ""
 
     def check(self) -> None:
-        """Raise `FillCancelled` if the job was cancelled or the server is gone."""
+        """Raise `FillCancelled` on a cancel, `FillInterrupted` when the server is gone."""
         if self._is_cancelled():
             raise FillCancelled
+        if self._is_orphaned():
+            raise FillInterrupted
 
     def report(self, progress: Progress) -> None:
         """Tell how far the whole job is; a new phase is told at once."""

@@ -24,7 +24,7 @@ from genai_fill_contract.plate import Window
 from genai_fill_server.domain.hdr_shoulder import HALF_MAX
 from genai_fill_server.imaging.image_file import ask, data_window
 from genai_fill_server.imaging.metadata import set_on
-from genai_fill_server.service.allocate_takes import output_error
+from genai_fill_server.service.allocate_takes import PART_SUFFIX, output_error
 from genai_fill_server.service.frame_ports import TakeFrame
 
 COMPRESSION = "zip"
@@ -110,7 +110,7 @@ def _whole_file(target: Path) -> Iterator[Path]:
 
     On any failure, cancelling included, the temporary file is removed.
     """
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{PART_SUFFIX}")
     try:
         yield temporary
         try:

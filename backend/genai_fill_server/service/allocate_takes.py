@@ -7,8 +7,10 @@ this before it answers.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
+import shutil
 from pathlib import Path
 
 from genai_fill_contract.errors import DiskFull, GenAIFillError, OutputNotWritable
@@ -16,6 +18,11 @@ from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.take import Take
 
 MAX_VERSION = 9999
+SCRATCH_NAME = ".genaifill_scratch"
+"""The folder of what an engine keeps for resuming, in the first take's version folder."""
+PART_SUFFIX = ".part"
+"""How the name of a file ends that is not whole yet; it begins with a dot and the take's stem."""
+
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system answers when a disk or a quota has no room left."""
 
@@ -53,8 +60,23 @@ def allocate_takes(request: FillRequest, job_id: str) -> tuple[Take, ...]:
 
 def release_takes(takes: tuple[Take, ...]) -> None:
     """Remove the folders of takes that never got a file (a job refused or cancelled early)."""
+    tidy_takes(takes)
     for take in takes:
         _remove_if_empty(Path(take.path_pattern).parent)
+
+
+def tidy_takes(takes: tuple[Take, ...]) -> None:
+    """Remove what a killed process left in the folders of a job that has ended.
+
+    Half-written files and the engine's scratch; never a frame, never another's file.
+    """
+    for take in takes:
+        folder = Path(take.path_pattern).parent
+        shutil.rmtree(folder / SCRATCH_NAME, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for entry in list(folder.iterdir()):
+                if entry.name.startswith(f".{folder.name}.") and entry.name.endswith(PART_SUFFIX):
+                    entry.unlink()
 
 
 def output_error(error: OSError, path: Path) -> GenAIFillError:

@@ -17,6 +17,7 @@ from genai_fill_contract.errors import (
 from genai_fill_contract.job import Job, JobState
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
+from genai_fill_server.service.allocate_takes import tidy_takes
 from genai_fill_server.service.job_ports import AuditEntry, AuditLog, EngineCatalogue, JobStore
 
 _LOG = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class ConcludeJob:
         report = ErrorReport.of(error) if error else None
         job = self._store.transition(job_id, state, error=report)
         _LOG.info("job %s: %s%s", job_id, state.value, f": {error.code}" if error else "")
+        tidy_takes(job.takes)
         self.recorded(job)
         return job
 

@@ -24,6 +24,10 @@ class FillCancelled(BaseException):
     """The artist cancelled. A state, not an error, so no ``except Exception`` swallows it."""
 
 
+class FillInterrupted(FillCancelled):
+    """The server stopped or died: the job is not over, the next server goes on with it."""
+
+
 @runtime_checkable
 class Watch(Protocol):
     """How a running engine talks to whoever waits for it. Cheap enough for inner loops."""

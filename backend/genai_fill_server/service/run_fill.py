@@ -18,7 +18,13 @@ from genai_fill_server.service.check_request import CheckedRequest, check_reques
 from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
 from genai_fill_server.service.frame_ports import FramePorts, JobWatch
 from genai_fill_server.service.job_progress import JobProgress
-from genai_fill_server.service.ports import Engine, EngineFrame, EngineJob, FillCancelled
+from genai_fill_server.service.ports import (
+    Engine,
+    EngineFrame,
+    EngineJob,
+    FillCancelled,
+    FillInterrupted,
+)
 from genai_fill_server.service.scratch_folder import scratch_folder
 from genai_fill_server.service.shot_view import ShotView
 
@@ -36,8 +42,9 @@ def run_fill(
 
     ``takes`` come from `allocate_takes`; on resuming, pass the same ones. Returns when all
     frames are complete; each was told by ``watch.frame_done``. Raises `FillCancelled` when
-    cancelled and a `GenAIFillError` on failure; finished frames stay either way, and each
-    take's recipe says how far it came. Memory does not grow with the length of the shot.
+    cancelled, `FillInterrupted` when the server is gone, and a `GenAIFillError` on failure;
+    finished frames stay either way, and each take's recipe says how far it came. Memory does
+    not grow with the length of the shot.
     """
     progress = JobProgress(watch, len(takes) * len(request.frame_range))
     progress.begin_checking()
@@ -74,6 +81,9 @@ class _FillRun:
             self._pass_empty_frames()
             if any(self._open_frames(record) for record in self._records):
                 self._generate()
+        except FillInterrupted:
+            self._write_recipes_if_possible("interrupted")
+            raise
         except FillCancelled:
             self._write_recipes_if_possible("cancelled")
             raise

@@ -31,17 +31,27 @@ from genai_fill_server.executors.protocol import (
 )
 from genai_fill_server.executors.worker_loop import WorkerLoop
 from genai_fill_server.executors.worker_watch import WorkerWatch
-from genai_fill_server.service.ports import FillCancelled
+from genai_fill_server.service.ports import FillCancelled, FillInterrupted
 from tests.fakes.job_stores import PAINT, Clock, request_in
 
 
 class ScriptedDuties:
     """Does what the prompt of a job says."""
 
+    def __init__(self):
+        self.ended = []
+
     def describe(self):
         return [PAINT]
 
     def run(self, job, watch):
+        try:
+            self._act(job, watch)
+        except FillCancelled as end:
+            self.ended.append(type(end))
+            raise
+
+    def _act(self, job, watch):
         watch.log("begins")
         if job.request.prompt == "wait":
             while True:
@@ -71,7 +81,8 @@ class Child:
         self._server_in, child_out = os.pipe()
         self.exited: list[int] = []
         self._files = [os.fdopen(child_in, "rb"), os.fdopen(child_out, "wb")]
-        loop = WorkerLoop(*self._files, lambda start: ScriptedDuties(), self.exited.append)
+        self.duties = ScriptedDuties()
+        loop = WorkerLoop(*self._files, lambda start: self.duties, self.exited.append)
         self.thread = threading.Thread(target=loop.run, daemon=True)
         self.thread.start()
         self.lines = os.fdopen(self._server_in, "rb")
@@ -168,6 +179,7 @@ def test_when_the_server_is_gone_a_running_job_ends_and_so_does_the_loop(child, 
     child.hang_up()
     child.thread.join(5)
     assert not child.thread.is_alive()
+    assert child.duties.ended == [FillInterrupted]
 
 
 def test_a_job_that_does_not_look_round_is_ended_with_the_process(child, run):
@@ -186,6 +198,16 @@ def test_a_line_that_is_no_message_ends_the_worker(child):
     os.write(child._server_out, b"hello\n")
     child.thread.join(5)
     assert not child.thread.is_alive()
+
+
+def test_a_server_that_is_gone_interrupts_a_job_and_does_not_cancel_it():
+    gone = WorkerWatch("j", [].append, lambda: False, is_orphaned=lambda: True)
+    with pytest.raises(FillInterrupted):
+        gone.check()
+    cancelled = WorkerWatch("j", [].append, lambda: True, is_orphaned=lambda: True)
+    with pytest.raises(FillCancelled) as raised:
+        cancelled.check()
+    assert not isinstance(raised.value, FillInterrupted)
 
 
 def test_progress_is_told_a_few_times_a_second_and_a_new_phase_at_once():

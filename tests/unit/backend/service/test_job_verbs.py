@@ -163,6 +163,24 @@ def test_cancelling_a_waiting_job_ends_it_and_removes_its_empty_folder(desk):
     assert desk.workers.cancelled == []
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_job_that_ends_leaves_nothing_behind_of_a_process_that_was_killed(desk, waits):
+    job = desk.running()
+    desk.made(job, 1001)
+    folder = Path(job.takes[0].path_pattern).parent
+    (folder / ".genaifill_scratch").mkdir()
+    (folder / ".genaifill_scratch/window0").write_text("latents")
+    (folder / f".{folder.name}.1002.exr.a1b2.part").write_bytes(b"half")
+    (folder / ".another.part").write_bytes(b"not ours")
+    if waits:
+        desk.store.transition(job.id, JobState.QUEUED)
+        desk.cancel(job.id)
+    else:
+        desk.conclude.failed(job.id, OutOfMemory("No room.", hint="Less."))
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == [".another.part", f"{folder.name}.1001.exr"]
+
+
 def test_cancelling_a_running_job_tells_its_worker_and_again_is_no_error(desk):
     job = desk.running()
     assert desk.cancel(job.id).state is JobState.CANCELLING

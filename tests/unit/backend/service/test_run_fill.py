@@ -21,7 +21,7 @@ from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, Plat
 from genai_fill_server.imaging.exr_write import ExrTakeStore
 from genai_fill_server.imaging.local_frames import local_frame_ports
 from genai_fill_server.service.allocate_takes import allocate_takes
-from genai_fill_server.service.ports import EngineFrame, FillCancelled
+from genai_fill_server.service.ports import EngineFrame, FillCancelled, FillInterrupted
 from genai_fill_server.service.run_fill import run_fill
 from tests.fakes.engines import (
     FailingEngine,
@@ -310,6 +310,16 @@ def test_what_an_engine_scribbles_is_there_when_it_resumes_and_gone_at_the_end(t
     shot.run(second, takes=shot.takes)
     assert second.found == ["window0"]
     assert shot.leftovers() == []
+
+
+def test_a_job_whose_server_is_gone_keeps_its_scratch_and_is_not_called_cancelled(tmp_path):
+    shot = Shot(tmp_path)
+    with pytest.raises(FillInterrupted):
+        shot.run(Scribbler(dies_at=1002, error=FillInterrupted))
+    assert shot.recipe()["state"] == "interrupted"
+    second = Scribbler()
+    shot.run(second, takes=shot.takes)
+    assert second.found == ["window0"]
 
 
 @pytest.mark.parametrize("error", [FillCancelled, ValueError])
