@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -127,6 +128,7 @@ class Patches:
         self._artist = artist
         self._trails: dict[int, Trail] = {}
         self._planes: dict[int, int] = {}
+        self._holding: dict[int, bool] = {}
         self._pictures: OrderedDict[int, Patch | None] = OrderedDict()
         self.frames: tuple[int, ...] = tuple(
             frame
@@ -177,9 +179,16 @@ class Patches:
 
     def _near(self, frame: int) -> tuple[int, ...]:
         """Return the patches asked at ``frame``, nearest first: a few on each side."""
-        before = sorted((p for p in self.frames if p <= frame), reverse=True)[:_A_SIDE]
-        after = sorted(p for p in self.frames if p > frame)[:_A_SIDE]
-        return tuple(sorted(before + after, key=lambda p: (abs(p - frame), p)))
+        before = sorted((p for p in self.frames if p <= frame), reverse=True)
+        after = sorted(p for p in self.frames if p > frame)
+        sides = [list(islice(filter(self.holds, side), _A_SIDE)) for side in (before, after)]
+        return tuple(sorted(sides[0] + sides[1], key=lambda p: (abs(p - frame), p)))
+
+    def holds(self, frame: int) -> bool:
+        """Whether a patch has any pixel that counts; a painted sequence has many empty frames."""
+        if frame not in self._holding:
+            self._holding[frame] = self._patch(frame) is not None
+        return self._holding[frame]
 
     def _dissolve(
         self,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genai_fill_contract.engine import EngineDescription
-from genai_fill_contract.plate import InputRole
 from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.engines.hero.description import HeroOptions, describe
 from genai_fill_server.service.ports import Engine, EngineFrame, EngineJob, Shot, Watch
@@ -82,7 +81,8 @@ class HeroEngine:
         takes = len(maker.job.seeds)
         begin, share = take_index / takes, _MAKING_SHARE / takes
         heroes = maker.heroes(take_index, watch, begin, share)
-        self._tell(heroes.keys(), shot, take_index, watch)
+        given = filter(like.patches.holds, like.patches.frames)
+        self._tell({"given": given, "generated": heroes}, take_index, watch)
         seeds = (maker.job.seeds[take_index],)
         with_heroes = HeroShot(shot, heroes)
         carrying = maker.options.carrying
@@ -99,9 +99,8 @@ class HeroEngine:
             facts = {"generated": sorted(heroes), **run.report()}
         watch.note(f"hero_frames_take_{take_index + 1}", facts)
 
-    def _tell(self, made: Iterable[int], shot: Shot, take_index: int, watch: Watch) -> None:
-        given = shot.input_frames(InputRole.PATCH)
-        for how, frames in (("given", given), ("generated", sorted(made))):
-            if frames:
-                names = spell_frames(frames)
+    def _tell(self, heroes: Mapping[str, Iterable[int]], take_index: int, watch: Watch) -> None:
+        for how, frames in heroes.items():
+            names = spell_frames(frames)
+            if names:
                 watch.log(f"Take {take_index + 1}: hero frames {how}: {names}.")

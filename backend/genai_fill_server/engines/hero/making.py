@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
-from genai_fill_contract.plate import InputRole
 from genai_fill_server.domain.pixel_windows import finite_pixels, recut
 from genai_fill_server.domain.seam import correct_seam
 from genai_fill_server.engines.cleanplate.borrowing import Borrower
@@ -82,8 +81,8 @@ class Maker:
     ) -> Hero | None:
         """Return one hero more, None when nothing worth it is left."""
         shot = HeroShot(self.shot, made)
-        have = shot.input_frames(InputRole.PATCH)
         borrower = Borrower(shot, self.options.carrying, watch, self.threads, self.like)
+        have = tuple(filter(borrower.patches.holds, borrower.patches.frames))
         asked = self.options.frame
         if asked != AUTOMATIC and asked not in have and not made:
             frame: int | None = self._asked_frame(asked)
@@ -213,7 +212,9 @@ def faded(left: Mask, hole: Mask) -> FloatMatte:
     if not left.any():
         return np.zeros(left.shape, np.float32)
     apart = cv2.distanceTransform((~left).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    alpha = np.clip(1.0 - apart / BLEND_PX, 0.0, 1.0)
+    # The last bits of OpenCV's distances differ from call to call; their squares are whole.
+    exact = np.sqrt(np.rint(np.square(apart.astype(np.float64))))
+    alpha = np.clip(1.0 - exact / BLEND_PX, 0.0, 1.0)
     return np.where(hole, alpha, 0.0).astype(np.float32)
 
 

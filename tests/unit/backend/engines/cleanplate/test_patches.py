@@ -175,3 +175,14 @@ def test_the_recipe_tells_patched_pixels_from_real_ones():
     plain = QuietWatch()
     fill(scene.shot(), watch=plain)
     assert plain.notes["cleanplate"]["patched_percent"] == 0
+
+
+def test_frames_of_a_painted_sequence_on_which_nothing_is_painted_do_not_count():
+    scene = KnownMotion(frames=10)
+    rgb, alpha = painted(scene, 1001)
+    nothing = np.zeros_like(rgb), np.zeros_like(alpha)
+    sequence = {1001: (rgb, alpha)} | dict.fromkeys(range(1002, 1011), nothing)
+    made = fill(scene.shot().with_inputs({InputRole.PATCH: sequence}))
+    alone = fill(scene.shot().with_inputs({InputRole.PATCH: {1001: (rgb, alpha)}}))
+    for frame in scene.frames:
+        np.testing.assert_array_equal(made[frame].pixels, alone[frame].pixels)

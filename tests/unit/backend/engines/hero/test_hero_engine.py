@@ -320,3 +320,26 @@ def test_the_image_engine_gets_its_own_options_and_the_prompt():
     assert job.options == {"steps": 9}
     assert job.prompt == "dots"
     assert job.seeds == (7,)
+
+
+def test_an_empty_patch_is_no_hero():
+    scene = KnownMotion(frames=5)
+    empty = scene.background(1003), np.zeros((scene.height, scene.width), np.float32)
+    painter = DotPainter()
+    fill(painter, scene.shot().with_inputs({InputRole.PATCH: {1003: empty}}))
+    assert [frame for frame, _, _ in painter.shown] == [1003]
+
+
+def test_a_fade_is_the_same_wherever_it_lies_in_memory():
+    from genai_fill_server.engines.hero.making import faded
+
+    rng = np.random.default_rng(5)
+    left = rng.random((97, 131)) > 0.995
+    hole = np.ones_like(left)
+    first = faded(left, hole)
+    assert first[left].min() == 1
+    assert 0 < first[~left].max() < 1
+    kept = []
+    for spare in range(1, 60):
+        kept.append(np.empty(spare * 977, np.uint8))  # move what is allocated next
+        np.testing.assert_array_equal(faded(left.copy(), hole), first)
