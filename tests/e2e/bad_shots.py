@@ -137,7 +137,7 @@ def _no_alpha(shot: TinyShot) -> None:
         write_exr(shot.matte(frame), plate_pixels(frame))
 
 
-def _cut(path: Path, share: float = 0.6) -> None:
+def cut(path: Path, share: float = 0.6) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
@@ -232,7 +232,7 @@ BAD_FILES = (
         "unreadable_image",
         ("Frame 1002", "{folder}/plate/plate.1002.exr"),
         _HALF_WRITTEN,
-        lambda shot: _cut(shot.plate(1002)),
+        lambda shot: cut(shot.plate(1002)),
         kept=1,
     ),
     BadInput(
@@ -240,7 +240,7 @@ BAD_FILES = (
         "unreadable_image",
         ("Frame 1002", "{folder}/matte/matte.1002.exr"),
         _HALF_WRITTEN,
-        lambda shot: _cut(shot.matte(1002)),
+        lambda shot: cut(shot.matte(1002)),
     ),
     BadInput(
         "zero_bytes",
