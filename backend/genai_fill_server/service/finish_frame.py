@@ -82,8 +82,10 @@ class FrameFinisher:
             raise self._failed(made.frame, "its window does not cover the matte")
         replaced = 0
         if not shown.is_empty:
-            # Everything from here on is done where it shows, and in the ring round it.
-            near = shown.grown(round(RING_PX) + 16).intersection(crop)
+            # Everything from here on is done where it shows, and in the ring round the whole
+            # generation matte: a wide feather reaches much farther than the blend.
+            generated = support(shaped.generation, shaped.window)
+            near = generated.grown(round(RING_PX) + 16).intersection(crop)
             inside = slices(near, crop)
             matte = recut(shaped.generation, shaped.window, near)
             fill = self._matched(take, made, near, rgb[inside], matte)

@@ -143,6 +143,26 @@ def test_a_display_engine_gives_back_hdr_pixels(tmp_path):
     assert expected.max() > 10
 
 
+def test_a_seam_is_matched_also_when_the_feather_is_much_wider_than_the_blend(tmp_path):
+    def off(shot, frame, window, seed):
+        return shot.plate(frame, window) * np.float32(1.3)
+
+    class OffEverywhere(FakeEngine):
+        def frame(self, shot, take_index, seed, frame, watch):
+            window = shot.window(frame)
+            return EngineFrame(take_index, frame, window, off(shot, frame, window, seed))
+
+    size = (360, 400)
+    shot = Shot(tmp_path, frames=(1001, 1001), kind="float", size=size)
+    shot.write_matte(1001, disc(*size, (180, 200), 15))
+    engine = OffEverywhere(describe(matches_seams=False))
+    shot.run(engine, shaping=MatteShaping(0, 80, 4), crop=CropPolicy(CropMode.FULL))
+    take, spec = shot.take_frame(1001)
+    inside = take[..., 3] == 1
+    plate = crop_of(shot.plate(1001), spec)
+    assert np.median(take[inside][:, :3] / plate[inside]) == pytest.approx(1, abs=0.03)
+
+
 def test_an_engine_in_the_display_domain_sees_zero_to_one(tmp_path):
     seen = []
 
