@@ -6,6 +6,7 @@ another size, where the matte is empty, what the colorspace may have been meant 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from genai_fill_contract.errors import (
     ModelMissing,
     RangeMismatch,
     SizeMismatch,
+    UnreadableImage,
 )
 from genai_fill_contract.fill import FillRequest, OptionValue
 from genai_fill_contract.plate import Window, is_still, path_at
@@ -33,6 +35,9 @@ from genai_fill_server.service.shot_inputs import ShotInputs, check_inputs, is_g
 from genai_fill_server.service.shot_mattes import ShotMattes
 
 _HeaderOf = Callable[[int], FrameHeader]
+
+MAX_BOUNDS_PIXELS = 1 << 29
+"""No plate spans more, format and overscan together: an inverted matte fills all of it."""
 
 COMPRESSED_SHARE = 0.9
 """How much of its raw size a frame of grainy plate still has as a zip EXR, to be safe."""
@@ -93,7 +98,7 @@ def check_request(
     reaches = _check_mattes(request, mattes, watch)
     inputs = check_inputs(request, engine, ports.plates, colour, first.display, watch)
     crops = plan_crops(reaches, request.frame_range, bounds, _crop_rules(request, engine))
-    _check_places(takes, crops[request.frame_range.first], first, len(request.frame_range), ports)
+    _check_places(takes, crops[request.frame_range.first], first, ports)
     empty = frozenset(frame for frame, window in reaches.items() if window.is_empty)
     generated = is_generated(first) or inputs.hold_generated
     return CheckedRequest(request, options, plate, mattes, colour, crops, empty, inputs, generated)
@@ -162,7 +167,21 @@ def _check_sizes(
                 "Reformat the matte to the plate's format.",
             )
         bounds = bounds.union(header.data_window)
+        if bounds.width * bounds.height > MAX_BOUNDS_PIXELS:
+            raise _far_off(request, frame, header)
     return bounds, first
+
+
+def _far_off(request: FillRequest, frame: int, header: FrameHeader) -> UnreadableImage:
+    path = path_at(request.plate.path_pattern, frame)
+    window = header.data_window
+    return UnreadableImage(
+        f"Frame {frame} of the plate has its data window far from its format: "
+        f"x {window.x0} to {window.x1}, y {window.y0} to {window.y1} in {path}.",
+        hint="Crop it to the format, with some overscan, before the node.",
+        path=path,
+        frame=frame,
+    )
 
 
 def _other_size(who: str, theirs: Window, whose: str, ours: Window, hint: str) -> SizeMismatch:
@@ -192,9 +211,15 @@ def _check_mattes(request: FillRequest, mattes: ShotMattes, watch: JobWatch) -> 
 
 
 def _check_places(
-    takes: Sequence[Take], crop: Window, header: FrameHeader, frames: int, ports: FramePorts
+    takes: Sequence[Take], crop: Window, header: FrameHeader, ports: FramePorts
 ) -> None:
+    """Raise unless every frame fits that is not on disk yet: a resumed job needs less."""
     sample_bytes = 2 if header.pixel_type == "half" else 4
-    one_take = int(crop.width * crop.height * 4 * sample_bytes * frames * COMPRESSED_SHARE)
+    frame_bytes = int(crop.width * crop.height * 4 * sample_bytes * COMPRESSED_SHARE)
+    to_write = sum(
+        not os.path.exists(path_at(take.path_pattern, frame))  # noqa: PTH110 - hot loop
+        for take in takes
+        for frame in take.frame_range
+    )
     for take in takes:
-        ports.takes.check_place(path_at(take.path_pattern, 0), one_take * len(takes))
+        ports.takes.check_place(path_at(take.path_pattern, 0), frame_bytes * to_write)

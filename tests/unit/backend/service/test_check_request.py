@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,14 @@ from genai_fill_contract.errors import (
     UnreadableImage,
 )
 from genai_fill_contract.fill import CropMode, CropPolicy, MatteShaping
-from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, PlateRef, Window
+from genai_fill_contract.plate import (
+    ColourSettings,
+    FrameRange,
+    MatteRef,
+    PlateRef,
+    Window,
+    path_at,
+)
 from genai_fill_server.domain.frame_spelling import spell_frames
 from genai_fill_server.imaging.exr_write import ExrTakeStore
 from genai_fill_server.imaging.local_frames import local_frame_ports
@@ -152,6 +161,25 @@ def test_too_little_room_is_told_before_any_work(shot, monkeypatch):
         check(shot, takes=2, crop=CropPolicy(CropMode.FULL))
     raw = 203 * 121 * 4 * 2 * 3 * 2
     assert raw * 0.5 < asked[0] <= raw
+
+
+def test_a_resumed_job_needs_room_only_for_what_is_missing(shot, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ExrTakeStore, "check_place", lambda _, path, needed: asked.append(needed))
+    request = shot.request(crop=CropPolicy(CropMode.FULL))
+    takes = allocate_takes(request, "job")
+    for done in ((), (1001, 1002), (1003,)):
+        for frame in done:
+            Path(path_at(takes[0].path_pattern, frame)).write_bytes(b"a frame")
+        check_request(request, describe(), takes, local_frame_ports(), WatchRecorder())
+    assert [round(needed / asked[0], 3) for needed in asked] == [1, 0.333, 0]
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_data_window_at_the_end_of_the_world_is_told_not_allocated(shot, invert):
+    shot.write_plate(1002, grainy(*SIZE), data=(2**29, 2**20), display=(0, 0, 203, 121))
+    with pytest.raises(UnreadableImage, match=r"Frame 1002.*data window far.*536870912"):
+        check(shot, matte=matte(shot, invert=invert))
 
 
 def test_checking_a_long_shot_can_be_cancelled(shot):
