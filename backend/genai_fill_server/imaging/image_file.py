@@ -42,7 +42,7 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
             frame=frame,
         )
     with quietly(path, frame):
-        image = oiio.ImageInput.open(path)
+        image = oiio.ImageInput.open(path, _as_it_is())
     if image is None:
         reason = ask(oiio.geterror, "") or "it is not an image"
         raise unreadable(path, frame, _of_nothing(path) or reason)
@@ -50,6 +50,13 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
         yield image
     finally:
         image.close()
+
+
+def _as_it_is() -> oiio.ImageSpec:
+    """Return how to open a file: PNG and TIFF are not to be multiplied by their alpha."""
+    wanted = oiio.ImageSpec()
+    wanted.attribute("oiio:UnassociatedAlpha", 1)
+    return wanted
 
 
 def _of_nothing(path: str) -> str:

@@ -221,6 +221,17 @@ def test_a_file_that_is_no_image_or_a_folder_is_told(tmp_path):
         read_header(str(folder), 1)
 
 
+def test_a_png_is_not_multiplied_by_its_alpha(tmp_path):
+    path = str(tmp_path / "a.png")
+    spec = oiio.ImageSpec(4, 3, 4, "uint16")
+    spec.attribute("oiio:UnassociatedAlpha", 1)
+    output = oiio.ImageOutput.create(path)
+    assert output.open(path, spec)
+    assert output.write_image(np.full((3, 4, 4), (0.5, 0.75, 1.0, 0.25), np.float32))
+    output.close()
+    assert picked(path) == pytest.approx([0.5, 0.75, 1.0], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("suffix", "kind", "tolerance"),
     [("png", "uint16", 1e-5), ("tif", "float", 0), ("tif", "half", 3e-4), ("dpx", "uint10", 6e-4)],
