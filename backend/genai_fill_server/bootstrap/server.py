@@ -9,14 +9,16 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from genai_fill_contract import CONTRACT_VERSION
+from genai_fill_contract.errors import GenAIFillError
 from genai_fill_contract.hello import Hello
+from genai_fill_contract.job import Job
 from genai_fill_contract.settings import Settings
 from genai_fill_server.bootstrap.children import child_starter, devices_of
 from genai_fill_server.bootstrap.config import (
@@ -48,6 +50,7 @@ from genai_fill_server.store.job_store import SqliteJobStore
 from genai_fill_server.store.state_dir import Endpoint, StateDir
 
 _LOG = logging.getLogger(__name__)
+_RECOVERY_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class ServerProcess:
         )
         self._http = HttpServer(app, self._listening, self._streams.close)
         self._url = ""
+        self._closing = threading.Event()
         self._starting = threading.Thread(target=self._start_work, name="start-work")
 
     def _backend(self, settings: Settings, paths: PathPolicy, audit: JsonlAuditLog) -> Backend:
@@ -155,6 +159,7 @@ class ServerProcess:
     def close(self) -> None:
         """End the workers, leave their jobs to the next server, take the address back."""
         self._state.remove_endpoint(self._server_id)
+        self._closing.set()
         if self._starting.is_alive():
             self._starting.join()
         self._workers.stop()
@@ -175,14 +180,32 @@ class ServerProcess:
 
     def _start_work(self) -> None:
         self._engines.start()
-        for job in RecoverJobs(self._store, self._conclude).recover():
-            _LOG.info("job %s of an earlier server is %s", job.id, job.state.value)
-        self._workers.start()
+        recover_until_done(RecoverJobs(self._store, self._conclude).recover, self._closing.wait)
+        if not self._closing.is_set():
+            self._workers.start()
 
     def _await_stdin(self) -> None:
         while sys.stdin.buffer.read(4096):
             pass
         self._http.stop()
+
+
+def recover_until_done(recover: Callable[[], Iterable[Job]], wait: Callable[[float], bool]) -> None:
+    """Recover the jobs of an earlier server; again and again while the database refuses.
+
+    On a full disk nothing can be recovered, and nothing may run before: the queue goes on by
+    itself once there is room. ``wait`` pauses for so many seconds and says whether to stop.
+    """
+    while True:
+        try:
+            for job in recover():
+                _LOG.info("job %s of an earlier server is %s", job.id, job.state.value)
+        except GenAIFillError as error:
+            _LOG.error("the jobs of an earlier server cannot be recovered yet: %s", error)
+            if wait(_RECOVERY_PAUSE_S):
+                return
+        else:
+            return
 
 
 def _engines(settings: Settings, state: StateDir, side: SideProcess) -> RememberedEngines:
