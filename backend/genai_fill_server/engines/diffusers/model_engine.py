@@ -18,6 +18,7 @@ from genai_fill_server.service.ports import EngineJob, Watch
 if TYPE_CHECKING:
     import torch
 
+    from genai_fill_server.engines.diffusers.encodings import EncodingCache
     from genai_fill_server.engines.diffusers.lora import AppliedLora
     from genai_fill_server.engines.diffusers.prompts import PromptCache
 
@@ -39,6 +40,7 @@ class Loaded:
     device: torch.device
     scheduler: Any
     prompts: PromptCache
+    encodings: EncodingCache
     lora: AppliedLora
     placement: str
     facts: Mapping[str, object]
@@ -93,7 +95,14 @@ class ModelEngine:
         give_memory_back(device)
 
     def _load(self, watch: Watch) -> Loaded:
-        from genai_fill_server.engines.diffusers import loading, lora, memory, prompts, runtime
+        from genai_fill_server.engines.diffusers import (
+            encodings,
+            loading,
+            lora,
+            memory,
+            prompts,
+            runtime,
+        )
 
         model = self._model
         device = runtime.choose_device(self._device)
@@ -118,13 +127,24 @@ class ModelEngine:
             "precision": str(dtype).removeprefix("torch."),
             "libraries": runtime.library_versions(),
         }
-        cache, mixed_in = prompts.PromptCache(), lora.AppliedLora()
-        return Loaded(pipe, device, pipe.scheduler, cache, mixed_in, placement.value, facts)
+        kept = encodings.EncodingCache()
+        kept.serve(pipe.vae)
+        return Loaded(
+            pipe,
+            device,
+            pipe.scheduler,
+            prompts.PromptCache(),
+            kept,
+            lora.AppliedLora(),
+            placement.value,
+            facts,
+        )
 
     def _ready(self, watch: Watch) -> Loaded:
         self.prepare(watch)
         assert self._loaded is not None
         watch.note("diffusers", dict(self._loaded.facts))
+        self._loaded.encodings.begin_job()
         return self._loaded
 
     def _prompt_arguments(self, loaded: Loaded, job: EngineJob, watch: Watch) -> dict[str, Any]:

@@ -305,3 +305,25 @@ def test_the_model_sees_a_reference_whole_and_centred_on_white(engine, monkeypat
     assert (reference[:, :, :16] == 1).all()
     assert (reference[:, :, 48:] == 1).all()
     np.testing.assert_allclose(reference[:, 32, 32], (-0.5, 0.0, 1.0), atol=0.02)
+
+
+def test_the_first_window_of_a_new_take_encodes_no_plate_again(engine):
+    engine.prepare(RecordingWatch())
+    vae, encodings = engine._loaded.pipe.vae, engine._loaded.encodings
+    shot, calls = noisy_shot(48, 64, 5, seed=9), []
+    encodings.clear()
+    hook = vae.encoder.register_forward_pre_hook(lambda *_: calls.append(1))
+
+    fill(engine, shot, job_of(engine, steps=1, seeds=(1,)))
+    first = len(calls)
+    both = fill(engine, shot, job_of(engine, steps=1, seeds=(1, 2)))
+    assert first > 0
+    assert len(calls) == first
+
+    encodings.clear()
+    anew = fill(engine, shot, job_of(engine, steps=1, seeds=(2,)))
+    hook.remove()
+
+    assert len(calls) == 2 * first
+    for kept, made in zip(both[5:], anew, strict=True):
+        np.testing.assert_array_equal(kept.pixels, made.pixels)
