@@ -88,6 +88,11 @@ class RunFill:
             if node.job_id == job.id:
                 self._host.set_job(uuid, "")
             takes = node.takes.with_summaries(job.id, summaries)
+            if job.state in (JobState.FAILED, JobState.CANCELLED):
+                # Nothing will ever come of these, and five tries would leave five of them.
+                takes = takes.without_unmade(job.id)
+            if node.chosen is not None and takes.get(node.chosen) is None:
+                self._host.show_take(uuid, None, undoable=False)
             if takes != node.takes:
                 self._host.remember(uuid, takes)
             if job.error is not None:

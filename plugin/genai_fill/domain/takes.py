@@ -118,6 +118,16 @@ class TakeList:
             )
         )
 
+    def without_unmade(self, job_id: str) -> TakeList:
+        """Return the list without those takes of a job that never got a frame."""
+        return TakeList(
+            tuple(
+                known
+                for known in self.takes
+                if known.take.job_id != job_id or known.take.frames_done
+            )
+        )
+
     def without(self, number: int) -> TakeList:
         """Return the list without a take. Its files stay on disk."""
         return TakeList(tuple(known for known in self.takes if known.number != number))
