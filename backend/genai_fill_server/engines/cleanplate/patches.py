@@ -45,8 +45,8 @@ Mask = npt.NDArray[np.bool_]
 DISSOLVE_FRAMES = 12
 """Over at most how many frames, half-way between two patches, one goes over into the other."""
 
-_KEPT_PICTURES = 6
 _A_SIDE = 2
+_KEPT_PICTURES = 2 * _A_SIDE
 _MARGIN_PX = 8
 _COARSE_STEP = 4
 
@@ -123,6 +123,7 @@ class Patches:
     ) -> None:
         self._shot = shot
         self._options = options
+        self._watch = watch
         self._proxies = proxies
         self._motion = motion
         self._artist = artist
@@ -218,6 +219,7 @@ class Patches:
 
     def _carried(self, number: int, target: Target, lookup: Lookup) -> tuple[Floats, Floats]:
         """Return encoded colours (n, 3) and weights (n,) of a patch, brought to the target."""
+        self._watch.check()
         nothing = np.zeros((len(lookup.x), 3), np.float32), np.zeros(len(lookup.x), np.float32)
         patch = self._patch(number)
         matrix = self._matrix(target.proxy.frame, patch)

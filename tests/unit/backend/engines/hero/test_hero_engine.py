@@ -11,9 +11,11 @@ from genai_fill_contract.engine import (
     OptionType,
 )
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
-from genai_fill_contract.plate import InputRole
+from genai_fill_contract.plate import InputRole, Window
 from genai_fill_server.engines.hero.engine import HeroEngine
+from genai_fill_server.engines.hero.shots import Hero, HeroShot, OneFrame
 from genai_fill_server.service.ports import EngineJob, FillCancelled
+from genai_fill_server.service.ports import Shot as ShotPort
 from tests.fakes.array_shot import QuietWatch
 from tests.fakes.engines import FakeEngine, ForgetfulEngine, describe
 from tests.fakes.known_motion import FIRST, KnownMotion, centroid_near, dots_at
@@ -343,3 +345,24 @@ def test_a_fade_is_the_same_wherever_it_lies_in_memory():
     for spare in range(1, 60):
         kept.append(np.empty(spare * 977, np.uint8))  # move what is allocated next
         np.testing.assert_array_equal(faded(left.copy(), hole), first)
+
+
+def test_the_views_are_shots_as_engines_know_them():
+    scene = KnownMotion(frames=3)
+    shot = scene.shot()
+    hole = scene.matte(1002)
+    rgb = np.full((*hole.shape, 3), 0.7, np.float32)
+    heroes = HeroShot(shot, {1002: Hero(1002, shot.plate_window, rgb, hole)})
+    one = OneFrame(shot, 1002, rgb, hole > 0, 1 - hole)
+    assert isinstance(heroes, ShotPort)
+    assert isinstance(one, ShotPort)
+    assert heroes.input_frames(InputRole.PATCH) == (1002,)
+    part = Window(100, 60, 130, 90)
+    np.testing.assert_array_equal(
+        heroes.input(InputRole.PATCH, 1002, part)[1], hole[60:90, 100:130]
+    )
+    assert list(one.frames) == [1002]
+    inside = hole[60:90, 100:130] > 0
+    shown = one.plate(1002, part)
+    assert (shown[inside] == 0.7).all()
+    np.testing.assert_array_equal(shown[~inside], shot.plate(1002, part)[~inside])
