@@ -36,7 +36,7 @@ from genai_fill_server.executors.side_process import SideProcess
 from genai_fill_server.http.app import Backend, build_app
 from genai_fill_server.http.event_stream import EventStreams
 from genai_fill_server.http.security import LOOPBACK_NAMES, allowed_host_names
-from genai_fill_server.http.serving import HttpServer, listen, url_of
+from genai_fill_server.http.serving import HttpServer, listen, listen_on_any, url_of
 from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.conclude_job import ConcludeJob
@@ -57,11 +57,14 @@ _RECOVERY_PAUSE_S = 2.0
 class ServeOptions:
     """How one run of the server differs from its settings.
 
-    ``audit_path`` is empty for the state folder's own log. ``until_stdin_closes`` ties the
-    server to whoever started it. ``announce`` is told the address once it listens.
+    ``any_port``: nobody chose the port, so when another user's backend has it already, a free
+    one serves as well (clients find it by the state folder). ``audit_path`` is empty for the
+    state folder's own log. ``until_stdin_closes`` ties the server to whoever started it.
+    ``announce`` is told the address once it listens.
     """
 
     announce: Callable[[str], None]
+    any_port: bool = False
     audit_path: str = ""
     until_stdin_closes: bool = False
     verbose: bool = False
@@ -82,7 +85,8 @@ def run_server(settings: Settings, environment: Mapping[str, str], options: Serv
     with ExitStack() as stack:
         stack.callback(state.lock().release)
         log_to_file(state.log_dir / "server.log", verbose=options.verbose)
-        listener = listen(settings.server.host, settings.server.port)
+        open_socket = listen_on_any if options.any_port else listen
+        listener = open_socket(settings.server.host, settings.server.port)
         stack.callback(listener.close)
         server = ServerProcess(settings, environment, state, options)
         stack.callback(server.close)

@@ -26,10 +26,13 @@ def serve(
     It listens on loopback, runs fills in worker processes, and keeps its queue
     through restarts. Nuke and the other commands find it by its state folder.
     """
+    from genai_fill_contract.settings import Origin
     from genai_fill_server.bootstrap.config import load_settings
     from genai_fill_server.bootstrap.server import ServeOptions, run_server
 
-    settings = load_settings(os.environ).settings
+    resolved = load_settings(os.environ)
+    settings = resolved.settings
+    any_port = port is None and resolved.origins["server.port"] is Origin.DEFAULT
     if host is not None:
         settings = dataclasses.replace(
             settings, server=dataclasses.replace(settings.server, host=host)
@@ -47,6 +50,7 @@ def serve(
         os.environ,
         ServeOptions(
             announce=lambda url: typer.echo(f"GenAI Fill listens at {url}"),
+            any_port=any_port,
             audit_path=audit_log,
             until_stdin_closes=until_stdin_closes,
             verbose=verbose,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from genai_fill_contract.errors import BackendStartFailed
 
+_LOG = logging.getLogger(__name__)
 _BACKLOG = 128
 _SHUTDOWN_GRACE_S = 3
 
@@ -36,6 +38,20 @@ def listen(host: str, port: int) -> socket.socket:
         raise _cannot_listen(host, port, error) from error
     listener.setblocking(False)
     return listener
+
+
+def listen_on_any(host: str, port: int) -> socket.socket:
+    """Return a socket listening on ``port`` or, if another program has that one, on a free one.
+
+    Raises `BackendStartFailed` when the address is not ours.
+    """
+    try:
+        return listen(host, port)
+    except BackendStartFailed as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EADDRINUSE:
+            raise
+        _LOG.info("port %s is in use by another program, a free one is taken", port)
+        return listen(host, 0)
 
 
 def url_of(listener: socket.socket) -> str:

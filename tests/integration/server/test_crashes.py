@@ -244,6 +244,27 @@ def test_a_port_in_use_is_said_in_words(backend_in, tmp_path):
     assert "in use" in second.stderr
 
 
+def test_two_users_of_one_machine_each_get_a_backend_though_nobody_chose_a_port(
+    backend_in, tmp_path
+):
+    import socket
+
+    from genai_fill_contract.settings import ServerSettings
+
+    other = backend_in()
+    del other.environment["GENAI_FILL_SERVER_PORT"]
+    other.stop()
+    with socket.socket() as somebody_elses:
+        try:
+            somebody_elses.bind(("127.0.0.1", ServerSettings.port))
+            somebody_elses.listen()
+        except OSError:
+            pass  # taken already: that serves as well
+        other.start()
+        assert not other.url.endswith(f":{ServerSettings.port}")
+        assert other.client().hello().pid == other.process.pid
+
+
 def test_a_damaged_job_database_is_refused_and_kept(backend_in):
     first = backend_in()
     first.stop()
