@@ -124,7 +124,7 @@ class TwoPlanes(KnownMotion):
     motion.
     """
 
-    def __init__(self, on_near, *, far=(0.6, 0.0), near=(3.5, 0.0), frames=10) -> None:
+    def __init__(self, on_near, *, far=(0.6, 0.0), near=(3.5, 0.0), frames=7) -> None:
         same = {
             "turn_deg": 0.0,
             "zoom": 1.0,
