@@ -17,7 +17,7 @@ from genai_fill_contract.errors import (
 from genai_fill_contract.job import Job, JobState
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
-from genai_fill_server.service.allocate_takes import tidy_takes
+from genai_fill_server.service.allocate_takes import release_takes, tidy_takes
 from genai_fill_server.service.job_ports import AuditEntry, AuditLog, EngineCatalogue, JobStore
 
 _LOG = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ class ConcludeJob:
         job = self._store.transition(job_id, state, error=report)
         _LOG.info("job %s: %s%s", job_id, state.value, f": {error.code}" if error else "")
         tidy_takes(job.takes)
+        if state in (JobState.FAILED, JobState.CANCELLED):
+            release_takes(job.takes)  # folders that never got a file; their versions are free
         self.recorded(job)
         return job
 
