@@ -13,7 +13,8 @@ import OpenImageIO as oiio
 WIDTH, HEIGHT = 96, 64
 FIRST, LAST = 1001, 1003
 HOLE = (slice(24, 40), slice(36, 60))
-ABSURD_PX = 1_000_000
+# As large as a display window may be: 200 whole frames of it, 16 times, are 12 TB.
+HUGE_PX, HUGE_LAST = 23_000, 1200
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,21 @@ def _linked_outside(shot: TinyShot) -> None:
     (shot.folder / "plate").symlink_to(outside)
 
 
-def _absurd_display(shot: TinyShot) -> None:
-    for frame in range(FIRST, LAST + 1):
-        write_exr(shot.plate(frame), plate_pixels(frame), display_px=ABSURD_PX)
-        write_exr(shot.matte(frame), matte_pixels(), display_px=ABSURD_PX)
+def _huge_display(shot: TinyShot) -> None:
+    write_exr(shot.plate(FIRST), plate_pixels(FIRST), display_px=HUGE_PX)
+    write_exr(shot.matte(FIRST), matte_pixels(), display_px=HUGE_PX)
+    for frame in range(FIRST + 1, HUGE_LAST + 1):
+        for path, first in (
+            (shot.plate(frame), shot.plate(FIRST)),
+            (shot.matte(frame), shot.matte(FIRST)),
+        ):
+            path.unlink(missing_ok=True)
+            path.hardlink_to(first)
+
+
+def _everything_huge(ask: Ask) -> Ask:
+    whole = (FIRST, HUGE_LAST)
+    return replace(ask, crop="full", takes=16, last=HUGE_LAST, plate_range=whole, matte_range=whole)
 
 
 def _deep(shot: TinyShot) -> None:
@@ -275,8 +287,8 @@ BAD_FILES = (
         "disk_full",
         ("{folder}/takes", "free", "needed"),
         "Free some space",
-        _absurd_display,
-        lambda ask: replace(ask, crop="full", takes=16),
+        _huge_display,
+        _everything_huge,
     ),
 )
 

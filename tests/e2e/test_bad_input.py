@@ -67,6 +67,9 @@ def test_a_job_names_what_is_wrong_and_where_and_what_to_do(backend, shot, bad: 
     if bad.kept:
         recipe = json.loads(Path(job.takes[0].recipe_path).read_text(encoding="utf-8"))
         assert recipe["state"] == f"failed: {bad.code}"
+    else:
+        assert shot.finished().keys() == before.keys()
+        assert len(list((shot.folder / "takes").iterdir())) == 1, "an empty version was left"
     assert not list(shot.folder.rglob("*.part"))
 
     shot.write()
