@@ -365,6 +365,21 @@ def test_cancelling_keeps_finished_frames_and_closes_the_engine(tmp_path):
     assert shot.leftovers() == []
 
 
+def test_an_engine_that_never_looks_round_is_stopped_at_its_next_frame(tmp_path):
+    class Deaf(FakeEngine):
+        def fill(self, shot, job, watch):
+            for frame in shot.frames:
+                made = self.frame(shot, 0, job.seeds[0], frame, watch)
+                self.made.append(frame)
+                yield made
+
+    shot = Shot(tmp_path, frames=(1001, 1005))
+    engine = Deaf()
+    with pytest.raises(FillCancelled):
+        shot.run(engine, watch=WatchRecorder(cancel_after=2))
+    assert engine.made == [1001, 1002]
+
+
 def test_a_slow_engine_is_cancelled_within_its_frame(tmp_path):
     class Impatient(WatchRecorder):
         def report(self, progress):
