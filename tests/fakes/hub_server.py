@@ -14,7 +14,10 @@ from tests.fakes.model_hub import COMMIT
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves ``files`` as one repository; ``gated`` wants the token "right"."""
+    """Serves ``files`` as one repository; ``gated`` wants the token "right".
+
+    ``hold`` (name, held, release) sends half of that file, sets ``held`` and waits.
+    """
 
     daemon_threads = True
 
@@ -23,6 +26,7 @@ class HubServer(ThreadingHTTPServer):
         self.repository = repository
         self.files = files
         self.gated = False
+        self.hold: tuple[str, threading.Event, threading.Event] | None = None
         self.seen: list[tuple[str, str]] = []
 
     @property
@@ -94,7 +98,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        hold = self.server.hold
+        if hold is not None and hold[0] == name and with_body and self.command == "GET":
+            self._half(data, headers, hold[1], hold[2])
+            return
         self._send(200, data, headers, with_body=with_body)
+
+    def _half(
+        self, data: bytes, headers: dict[str, str], held: threading.Event, release: threading.Event
+    ) -> None:
+        self._send(200, data, headers, with_body=False)
+        self.wfile.write(data[: len(data) // 2])
+        self.wfile.flush()
+        held.set()
+        release.wait(60)
+        self.close_connection = True
 
     def _send(
         self, status: int, body: bytes, headers: dict[str, str], *, with_body: bool = True

@@ -20,6 +20,9 @@ from genai_fill_server.engines.diffusers.folder import (
 from genai_fill_server.models.catalogue import how_to_get, read_downloads, with_downloads
 from genai_fill_server.models.entries import Inspection, ModelState, Offer
 
+ENGINE_ID_PREFIX = ID_PREFIX
+"""What stands before a model's id in its engine's."""
+
 
 class EngineModelFolders:
     """`ModelFolders` by the checks that the diffusers engines make before they load."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,13 @@ from genai_fill_server.store.os_files import try_lock
 def open_store(settings: Settings, environment: Mapping[str, str]) -> ModelStore:
     """Return the store of ``models.dirs``, or of the state folder when none is configured."""
     dirs = with_model_dirs(settings, environment).models.dirs
+    unset = dataclasses.replace(settings, models=dataclasses.replace(settings.models, dirs=()))
+    ours = with_model_dirs(unset, environment).models.dirs
     return ModelStore(
         tuple(Path(folder).expanduser().absolute() for folder in dirs),
         EngineModelFolders(),
         try_lock,
-        make_first=not settings.models.dirs,
+        make_first=dirs == ours,  # a server tells its children the folder, set or not
     )
 
 

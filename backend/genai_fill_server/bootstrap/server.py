@@ -20,7 +20,11 @@ from genai_fill_contract.errors import GenAIFillError
 from genai_fill_contract.hello import Hello
 from genai_fill_contract.job import Job
 from genai_fill_contract.settings import Settings
-from genai_fill_server.bootstrap.children import child_starter, devices_of
+from genai_fill_server.bootstrap.children import (
+    child_starter,
+    devices_of,
+    model_child_starter,
+)
 from genai_fill_server.bootstrap.config import (
     allowed_roots,
     state_path,
@@ -32,6 +36,7 @@ from genai_fill_server.bootstrap.logs import log_to_file
 from genai_fill_server.executors.engine_catalogue import RememberedEngines
 from genai_fill_server.executors.lane import LaneTimes
 from genai_fill_server.executors.local_workers import LocalWorkers
+from genai_fill_server.executors.model_processes import ModelProcesses
 from genai_fill_server.executors.side_process import SideProcess
 from genai_fill_server.http.app import Backend, build_app
 from genai_fill_server.http.event_stream import EventStreams
@@ -41,6 +46,7 @@ from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.conclude_job import ConcludeJob
 from genai_fill_server.service.engine_policy import under_policy
+from genai_fill_server.service.model_tasks import ModelTasks
 from genai_fill_server.service.path_policy import PathPolicy
 from genai_fill_server.service.recover_jobs import RecoverJobs
 from genai_fill_server.service.submit_job import SubmitJob
@@ -123,6 +129,8 @@ class ServerProcess:
         )
         self._streams = EventStreams(self._store)
         paths = PathPolicy(allowed_roots(settings), trusted_files(environment))
+        model_processes = ModelProcesses(model_child_starter(settings, environment, state.log_dir))
+        self._models = ModelTasks(model_processes, paths, audit, self._engines.ask_again)
         app = build_app(
             self._backend(settings, paths, audit),
             token=state.ensure_token(),
@@ -147,6 +155,7 @@ class ServerProcess:
             cancel=CancelJob(self._store, self._workers, self._conclude),
             thumbnails=self._side,
             streams=self._streams,
+            models=self._models,
             default_engine_id=settings.engine.default,
         )
 
@@ -167,6 +176,7 @@ class ServerProcess:
         if self._starting.is_alive():
             self._starting.join()
         self._workers.stop()
+        self._models.stop()
         self._side.stop()
         self._store.close()
         _LOG.info("stopped")

@@ -74,7 +74,11 @@ class WorkerDuties:
         self._warm: Engine | None = None
 
     def describe(self) -> Sequence[EngineDescription]:
-        """Return every engine, the broken included."""
+        """Return every engine, the broken included, as they are now."""
+        self._forget()
+        return self._descriptions()
+
+    def _descriptions(self) -> Sequence[EngineDescription]:
         return [engine.description for engine in self._load().values()] + list(self._broken)
 
     def run(self, job: Job, watch: WorkerWatch) -> None:
@@ -84,8 +88,10 @@ class WorkerDuties:
         from genai_fill_server.service.path_policy import PathPolicy
         from genai_fill_server.service.run_fill import run_fill
 
+        if job.request.engine_id not in self._load():
+            self._forget()  # its model may have come since this process looked
         policy = under_policy(
-            self.describe(),
+            self._descriptions(),
             allow_non_commercial=self._start.settings.models.allow_non_commercial,
         )
         # Checked when the request came in; weights, links and licences may have moved since.
@@ -115,6 +121,12 @@ class WorkerDuties:
             self._engines = {engine.description.id: engine for engine in made}
             self._broken = [*self._broken, *self._not_installed()]
         return self._engines
+
+    def _forget(self) -> None:
+        """Look at what is installed anew the next time: models come and go."""
+        if self._warm is not None:
+            self._warm.release()
+        self._warm = self._engines = None
 
     def _not_installed(self) -> Sequence[EngineDescription]:
         """Return the models that an artist could have, unless the model engines are broken."""

@@ -16,6 +16,8 @@ OFFLINE: Mapping[str, str] = {
 }
 """No library in a worker may reach for a network, whatever the user's environment says."""
 
+_WANTS_NO_NETWORK = frozenset(name for name in OFFLINE if name.endswith("_OFFLINE"))
+
 PASSIVE_THREADS: Mapping[str, str] = {
     # Spinning OpenMP threads on a busy machine are several times slower than waiting ones.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -42,3 +44,9 @@ def child_environment(base: Mapping[str, str], threads: int) -> dict[str, str]:
         environment.update(dict.fromkeys(_THREAD_COUNTS, str(threads)))
     environment["PYTHONIOENCODING"] = "utf-8"
     return environment
+
+
+def fetching_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Return ``base`` for the one child that may use the network: off line if ``base`` is."""
+    quiet = {name: value for name, value in OFFLINE.items() if name not in _WANTS_NO_NETWORK}
+    return {**base, **quiet, **PASSIVE_THREADS, "PYTHONIOENCODING": "utf-8"}

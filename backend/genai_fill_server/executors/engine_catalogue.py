@@ -54,6 +54,10 @@ class RememberedEngines:
         self._seen = ""
         self._checked_s = float("-inf")
         self._answers = 0
+        # How often it was said that something changed, and how often when the answer that is
+        # known was asked for: one that was under way at the time knows nothing of the change.
+        self._changes = 0
+        self._changes_known = 0
 
     def start(self) -> None:
         """Begin to ask in the background."""
@@ -64,8 +68,15 @@ class RememberedEngines:
         known = self._known()
         return self._apply_policy(known if known is not None else self._refresh())
 
+    def ask_again(self) -> None:
+        """Ask anew at the next question: other models may be there than a moment ago."""
+        with self._lock:
+            self._changes += 1
+
     def _known(self) -> EngineTuple | None:
         with self._lock:
+            if self._changes_known < self._changes:
+                return None
             now = self._clock()
             if self._engines is not None and now - self._checked_s < _CHECK_INTERVAL_S:
                 return self._engines
@@ -79,16 +90,18 @@ class RememberedEngines:
             return self._engines
 
     def _refresh(self) -> EngineTuple:
-        answers_before = self._answers
+        answers_before, changes = self._answers, self._changes
         with self._asking:
-            if self._engines is not None and self._answers != answers_before:
+            is_news = self._answers != answers_before and self._changes_known >= changes
+            if self._engines is not None and is_news:
                 return self._engines  # somebody else asked while this one waited its turn
-            fingerprint = self._fingerprint()
+            fingerprint, changes = self._fingerprint(), self._changes
             engines = self._ask()
             with self._lock:
                 self._engines, self._seen = engines, fingerprint
                 self._checked_s = self._clock()
                 self._answers += 1
+                self._changes_known = changes
             self._memory.save(fingerprint, engines)
             return engines
 

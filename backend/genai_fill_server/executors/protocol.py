@@ -15,8 +15,10 @@ from genai_fill_contract import codec
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import ErrorReport, MalformedMessage
 from genai_fill_contract.job import FrameDone, Job, JobState, Progress
+from genai_fill_contract.models import ModelList
 from genai_fill_contract.plate import ColourSettings, Window
 from genai_fill_contract.settings import Settings
+from genai_fill_server.service.model_ports import ModelOrder
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,18 @@ class MakeThumbnail:
     frame: int
     width_px: int
     colour: ColourSettings
+
+
+@dataclass(frozen=True)
+class ListModels:
+    """To a model child: which models are there? Answered by `Models` or `ModelRefused`."""
+
+
+@dataclass(frozen=True)
+class WorkOnModel:
+    """To a model child: do this. Answered by `ModelDone` or `ModelRefused`."""
+
+    order: ModelOrder
 
 
 @dataclass(frozen=True)
@@ -137,14 +151,62 @@ class Refused:
     error: ErrorReport
 
 
-ToChild = Start | Run | Cancel | Describe | MakeThumbnail
+@dataclass(frozen=True)
+class Models:
+    """From a model child: every model."""
+
+    models: ModelList
+
+
+@dataclass(frozen=True)
+class ModelBegan:
+    """From a model child: nothing speaks against the order, the long part begins."""
+
+
+@dataclass(frozen=True)
+class ModelMoved:
+    """From a model child: how far the order is."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class ModelDone:
+    """From a model child: the order is carried out."""
+
+    model_id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ModelRefused:
+    """From a model child: it cannot be done."""
+
+    error: ErrorReport
+
+
+ToChild = Start | Run | Cancel | Describe | MakeThumbnail | ListModels | WorkOnModel
 FromChild = (
-    Ready | Reported | Logged | CropKnown | FrameWritten | Finished | Engines | Thumbnail | Refused
+    Ready
+    | Reported
+    | Logged
+    | CropKnown
+    | FrameWritten
+    | Finished
+    | Engines
+    | Thumbnail
+    | Refused
+    | Models
+    | ModelBegan
+    | ModelMoved
+    | ModelDone
+    | ModelRefused
 )
 Answer = Engines | Thumbnail | Refused
 
 _TO_CHILD: Mapping[str, type[Any]] = {
-    cls.__name__: cls for cls in (Start, Run, Cancel, Describe, MakeThumbnail)
+    cls.__name__: cls
+    for cls in (Start, Run, Cancel, Describe, MakeThumbnail, ListModels, WorkOnModel)
 }
 _FROM_CHILD: Mapping[str, type[Any]] = {
     cls.__name__: cls
@@ -158,6 +220,11 @@ _FROM_CHILD: Mapping[str, type[Any]] = {
         Engines,
         Thumbnail,
         Refused,
+        Models,
+        ModelBegan,
+        ModelMoved,
+        ModelDone,
+        ModelRefused,
     )
 }
 

@@ -15,10 +15,12 @@ from genai_fill_server.http.errors import to_http
 from genai_fill_server.http.event_stream import EventStreams
 from genai_fill_server.http.job_routes import job_routes
 from genai_fill_server.http.messages import json_response
+from genai_fill_server.http.model_routes import model_routes
 from genai_fill_server.http.security import Gate
 from genai_fill_server.http.server_routes import server_routes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.job_ports import EngineCatalogue, JobStore, ThumbnailMaker
+from genai_fill_server.service.model_tasks import ModelTasks
 from genai_fill_server.service.submit_job import SubmitJob
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Backend:
     cancel: CancelJob
     thumbnails: ThumbnailMaker
     streams: EventStreams
+    models: ModelTasks
     default_engine_id: str
 
 
@@ -47,6 +50,7 @@ def build_app(backend: Backend, *, token: str, host_names: frozenset[str]) -> AS
             backend.store, backend.submit, backend.cancel, backend.thumbnails, backend.streams
         )
     )
+    app.include_router(model_routes(backend.models))
     app.add_exception_handler(GenAIFillError, _fill_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _fault)

@@ -51,12 +51,10 @@ class PullModel:
                 "its own licence, an administrator can set models.allow_non_commercial.",
             )
 
-    def pull(self, offer: Offer, *, accepted: bool, progress: Progress, revision: str = "") -> Path:
-        """Fetch a model and return its folder.
+    def check(self, offer: Offer, *, accepted: bool) -> None:
+        """Raise what speaks against a pull before anything is asked of the network.
 
-        An interrupted pull goes on at the commit that it began with. Raises
-        `InvalidRequest` (licence), `OutputExists`, `OutputNotWritable`, `DiskFull`,
-        `ModelMissing` (the hub), `ModelUnsafe` (contents or hashes).
+        `InvalidRequest` for the licence, `OutputExists` when the model is there.
         """
         self.check_policy(offer)
         if not offer.is_permissive and not accepted:
@@ -66,6 +64,15 @@ class PullModel:
                 hint=f"Read it at {source_of(offer)} and pass --accept-licence.",
             )
         self.store.check_free(offer.id)
+
+    def pull(self, offer: Offer, *, accepted: bool, progress: Progress, revision: str = "") -> Path:
+        """Fetch a model and return its folder.
+
+        An interrupted pull goes on at the commit that it began with. Raises what `check`
+        does, `OutputNotWritable`, `DiskFull`, `ModelMissing` (the hub), `ModelUnsafe`
+        (contents or hashes).
+        """
+        self.check(offer, accepted=accepted)
         with self.store.incoming(offer.id) as partial:
             remote = self._remote(offer, partial, revision)
             files = self._choose(offer, remote, partial)

@@ -1,10 +1,11 @@
-"""The append-only record of every generation: one JSON object a line."""
+"""The append-only record of every generation and every change of a model, one a line, in JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from genai_fill_contract import codec
 from genai_fill_contract.errors import OutputNotWritable
 from genai_fill_contract.job import Job
 from genai_fill_server.service.job_ports import AuditEntry
+from genai_fill_server.service.model_ports import ModelAuditEntry
 from genai_fill_server.store.os_files import open_private, wait_for_lock
 
 
 class JsonlAuditLog:
-    """`AuditLog` in a file that only this user may read: prompts are in it.
+    """`AuditLog` and `ModelAuditLog` in a file that only this user may read: prompts are in it.
 
     The file is opened anew for each entry, so it may be rotated by renaming at any moment;
     a lock beside it keeps the lines of several processes whole. Each entry is flushed to
@@ -30,7 +32,14 @@ class JsonlAuditLog:
 
     def append(self, entry: AuditEntry) -> None:
         """Write the entry to disk before returning. Raises `OutputNotWritable`."""
-        line = json.dumps(audit_record(entry), ensure_ascii=False, sort_keys=True)
+        self._append(audit_record(entry))
+
+    def append_model(self, entry: ModelAuditEntry) -> None:
+        """Write the entry to disk before returning. Raises `OutputNotWritable`."""
+        self._append(model_record(entry))
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = json.dumps(record, ensure_ascii=False, sort_keys=True)
         try:
             lock = wait_for_lock(self._lock_path)
             try:
@@ -42,7 +51,7 @@ class JsonlAuditLog:
             raise OutputNotWritable(
                 f"The audit log {self._path} cannot be written: {error.strerror}.",
                 hint="Free room or mend the permissions of its folder; "
-                "nothing is generated without a record.",
+                "nothing is generated and no model changed without a record.",
             ) from error
 
     def _write(self, line: bytes) -> None:
@@ -81,6 +90,24 @@ def audit_record(entry: AuditEntry) -> dict[str, Any]:
         "frames": [request.frame_range.first, request.frame_range.last],
         "takes": _takes(entry.job),
         "error": entry.job.error.code.value if entry.job.error else None,
+    }
+
+
+def model_record(entry: ModelAuditEntry) -> dict[str, Any]:
+    """Return the JSON object of one change to the model store."""
+    task, order = entry.task, entry.order
+    return {
+        "event": entry.event,
+        "time_s": round(entry.time_s, 3),
+        "task": task.id,
+        "verb": order.verb.value,
+        "model": task.model_id,
+        "state": task.state.value,
+        "who": codec.encode(entry.who),
+        "accepted_licence": order.accept_licence,
+        "revision": order.revision,
+        "path": order.path,
+        "error": task.error.code.value if task.error else None,
     }
 
 

@@ -231,6 +231,34 @@ def test_engines_are_asked_again_when_something_changed():
     assert world.asked == 2
 
 
+def test_engines_are_asked_at_once_when_a_change_is_told():
+    world = World()
+    catalogue = world.catalogue(Memory())
+    catalogue.engines()
+    world.engines = (PAINT, WORDY)
+    catalogue.ask_again()
+    assert catalogue.engines() == catalogue.engines() == (PAINT, WORDY)
+    assert world.asked == 2
+
+
+def test_an_answer_that_was_under_way_when_the_change_came_does_not_count():
+    world = World()
+    catalogue = world.catalogue(Memory())
+    ask, told = world.ask, []
+
+    def ask_while_it_changes():
+        answer = ask()
+        if not told:
+            told.append(True)
+            world.engines = (PAINT, WORDY)
+            catalogue.ask_again()
+        return answer
+
+    catalogue._ask = ask_while_it_changes
+    assert catalogue.engines() == (PAINT,)
+    assert catalogue.engines() == (PAINT, WORDY)
+
+
 def test_a_failed_question_is_told_and_asked_again():
     world = World()
     world.engines = WorkerDied("It died.", hint="Look.")
