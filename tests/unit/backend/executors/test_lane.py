@@ -13,9 +13,17 @@ from genai_fill_server.executors import lane as lane_module
 from genai_fill_server.executors.child_process import ChildGone
 from genai_fill_server.executors.lane import LaneTimes
 from genai_fill_server.executors.local_workers import LocalWorkers
-from genai_fill_server.executors.protocol import Cancel, Finished, Logged, Reported, Run
+from genai_fill_server.executors.protocol import (
+    Cancel,
+    Finished,
+    Logged,
+    Previewed,
+    Reported,
+    Run,
+)
 from genai_fill_server.service.conclude_job import ConcludeJob
 from genai_fill_server.service.job_ports import NewJob
+from genai_fill_server.service.live_previews import LivePreviews
 from genai_fill_server.store.job_store import SqliteJobStore
 from tests.fakes.backend_process import wait_until
 from tests.fakes.job_stores import FixedEngines, ListAudit, request_in, takes_in
@@ -88,12 +96,14 @@ class Floor:
         self.scripts = scripts
         self.made: list[ScriptedWorker] = []
         conclude = ConcludeJob(self.store, ListAudit(), FixedEngines())
+        self.previews = LivePreviews()
         self.workers = LocalWorkers(
             self.store,
             conclude,
             self.start_worker,
             ("cpu",),
             LaneTimes(**{"idle_timeout_s": 30.0, "poll_s": 0.02, **times}),
+            self.previews,
         )
         self.workers.start()
 
@@ -157,6 +167,22 @@ def test_a_worker_that_heeds_it_is_told_once_and_kept(floor):
     it.wait_for(JobState.CANCELLED)
     assert [m for m in it.made[0].sent if isinstance(m, Cancel)] == [Cancel("a")]
     assert it.made[0].is_alive
+
+
+def test_a_cancel_between_the_claim_and_the_run_is_not_lost(floor):
+    it = floor(["heed"])
+    claim = it.store.claim_next
+
+    def claim_and_cancel():
+        job = claim()
+        if job is not None:
+            it.store.transition(job.id, JobState.CANCELLING)
+        return job
+
+    it.store.claim_next = claim_and_cancel
+    it.queue()
+    it.wait_for(JobState.CANCELLED)
+    assert it.made[0].ended == ""
 
 
 def test_a_worker_out_of_memory_is_ended_for_the_next_job_to_have_a_fresh_one(floor):
@@ -246,3 +272,20 @@ def test_a_line_of_the_worker_reaches_the_artist(floor):
     it.wait_for(JobState.FAILED)
     said = [e.message for e in it.store.events("a", 0) if e.kind is EventKind.LOG]
     assert said == ["reading the plate"]
+
+
+def shows(png_base64):
+    return lambda job_id: Previewed(job_id, 0, 1001, png_base64)
+
+
+def test_what_a_take_looks_like_so_far_is_kept_while_its_job_runs(floor):
+    made = floor([shows("b2xk"), shows("bmV3"), shows("no base64!"), "heed"])
+    made.queue()
+
+    wait_until(lambda: made.previews.newest("a", 0) == b"new", timeout_s=10)
+    assert made.state() is JobState.RUNNING
+    made.store.transition("a", JobState.CANCELLING)
+    made.workers.cancel("a")
+
+    made.wait_for(JobState.CANCELLED)
+    wait_until(lambda: made.previews.newest("a", 0) is None, timeout_s=10)
