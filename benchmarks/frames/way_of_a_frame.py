@@ -77,6 +77,9 @@ class Silent:
     def log(self, message):
         pass
 
+    def preview(self, take_index, frame, rgb):
+        pass
+
     def crop_known(self, window):
         self.crop = window
 

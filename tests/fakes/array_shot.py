@@ -89,6 +89,7 @@ class QuietWatch:
     def __init__(self, cancel_after_checks: int | None = None) -> None:
         self.notes: dict[str, object] = {}
         self.lines: list[str] = []
+        self.previews: list[tuple[int, int, object]] = []
         self.checks = 0
         self._cancel_after = cancel_after_checks
 
@@ -102,6 +103,9 @@ class QuietWatch:
 
     def log(self, message: str) -> None:
         self.lines.append(message)
+
+    def preview(self, take_index: int, frame: int, rgb: object) -> None:
+        self.previews.append((take_index, frame, rgb))
 
     def note(self, key: str, value: object) -> None:
         self.notes[key] = value

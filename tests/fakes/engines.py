@@ -121,6 +121,7 @@ class WatchRecorder:
         self.reports = []
         self.lines = []
         self.crops = []
+        self.previews = []
         self.frames = []
         self.cancelled = False
 
@@ -135,6 +136,9 @@ class WatchRecorder:
 
     def log(self, message):
         self.lines.append(message)
+
+    def preview(self, take_index, frame, rgb):
+        self.previews.append((take_index, frame, rgb))
 
     def crop_known(self, window):
         self.crops.append(window)

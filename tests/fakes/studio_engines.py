@@ -65,6 +65,7 @@ class Paint:
             for frame in shot.frames:
                 if frame in job.done[take]:
                     continue
+                watch.preview(take, frame, np.full((4, 6, 3), 0.5, np.float32))
                 self._wait(job.options, watch)
                 self._misbehave(job.options, frame)
                 if frame == job.options["skip"]:

@@ -46,6 +46,7 @@ from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.conclude_job import ConcludeJob
 from genai_fill_server.service.engine_policy import under_policy
+from genai_fill_server.service.live_previews import LivePreviews
 from genai_fill_server.service.model_tasks import ModelTasks
 from genai_fill_server.service.path_policy import PathPolicy
 from genai_fill_server.service.recover_jobs import RecoverJobs
@@ -120,12 +121,14 @@ class ServerProcess:
         self._engines = _engines(settings, state, self._side)
         audit = JsonlAuditLog(Path(options.audit_path) if options.audit_path else state.audit_path)
         self._conclude = ConcludeJob(self._store, audit, self._engines)
+        self._previews = LivePreviews()
         self._workers = LocalWorkers(
             self._store,
             self._conclude,
             lambda device: start_child(f"worker-{device}", device),
             devices_of(settings),
             LaneTimes(idle_timeout_s=settings.worker.idle_timeout_s),
+            self._previews,
         )
         self._streams = EventStreams(self._store)
         paths = PathPolicy(allowed_roots(settings), trusted_files(environment))
@@ -155,6 +158,7 @@ class ServerProcess:
             cancel=CancelJob(self._store, self._workers, self._conclude),
             thumbnails=self._side,
             streams=self._streams,
+            previews=self._previews,
             models=self._models,
             default_engine_id=settings.engine.default,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import logging
 import threading
 import time
@@ -19,12 +21,14 @@ from genai_fill_server.executors.protocol import (
     FrameWritten,
     FromChild,
     Logged,
+    Previewed,
     Reported,
     Run,
 )
 from genai_fill_server.service.conclude_job import ConcludeJob
 from genai_fill_server.service.job_log import logging_job
 from genai_fill_server.service.job_ports import JobStore
+from genai_fill_server.service.live_previews import LivePreviews
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_AFTER_FAULT_S = 1.0
@@ -54,8 +58,10 @@ class Lane:
         conclude: ConcludeJob,
         start_worker: Callable[[str], ChildProcess],
         times: LaneTimes,
+        previews: LivePreviews,
     ) -> None:
         """Feed the worker of ``device`` with jobs of ``store``."""
+        self._previews = previews
         self._device = device
         self._store = store
         self._conclude = conclude
@@ -152,6 +158,8 @@ class Lane:
                 self._run_job(job)
                 return
             self._worker_died(job.id, str(gone))
+        finally:
+            self._previews.drop(job.id)
         self._job_id = ""
 
     def _ready_worker(self) -> ChildProcess:
@@ -201,8 +209,18 @@ class Lane:
             self._store.add_log(job_id, message.message)
         elif isinstance(message, CropKnown):
             self._store.set_crop(job_id, message.window)
+        elif isinstance(message, Previewed):
+            self._keep_preview(job_id, message)
         else:
             _LOG.warning("unexpected %s", type(message).__name__)
+
+    def _keep_preview(self, job_id: str, message: Previewed) -> None:
+        try:
+            png = base64.b64decode(message.png_base64, validate=True)
+        except binascii.Error:
+            _LOG.warning("a preview of the worker is no base64")
+        else:
+            self._previews.keep(job_id, message.take_index, png)
 
     def _finished(self, job_id: str, message: Finished) -> None:
         if message.state is JobState.DONE:

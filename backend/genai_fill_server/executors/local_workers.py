@@ -8,6 +8,7 @@ from genai_fill_server.executors.child_process import ChildProcess
 from genai_fill_server.executors.lane import Lane, LaneTimes
 from genai_fill_server.service.conclude_job import ConcludeJob
 from genai_fill_server.service.job_ports import JobStore
+from genai_fill_server.service.live_previews import LivePreviews
 
 StartWorker = Callable[[str], ChildProcess]
 """Starts the worker of a device. Raises `ChildGone`."""
@@ -23,10 +24,16 @@ class LocalWorkers:
         start_worker: StartWorker,
         devices: Sequence[str],
         times: LaneTimes,
+        previews: LivePreviews | None = None,
     ) -> None:
-        """Run the jobs of ``store`` with one worker for each of ``devices``."""
+        """Run the jobs of ``store`` with one worker for each of ``devices``.
+
+        What they are making is kept in ``previews``; without, nobody looks.
+        """
+        seen = previews or LivePreviews()
         self._lanes = [
-            Lane(device, store, conclude, start_worker, times) for device in devices or ("auto",)
+            Lane(device, store, conclude, start_worker, times, seen)
+            for device in devices or ("auto",)
         ]
 
     def start(self) -> None:

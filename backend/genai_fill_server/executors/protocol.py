@@ -119,6 +119,16 @@ class FrameWritten:
 
 
 @dataclass(frozen=True)
+class Previewed:
+    """From a worker: what a take looks like so far, a small PNG file in base64."""
+
+    job_id: str
+    take_index: int
+    frame: int
+    png_base64: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """From a worker: the job ended as DONE, CANCELLED or FAILED with ``error``."""
 
@@ -190,6 +200,7 @@ FromChild = (
     Ready
     | Reported
     | Logged
+    | Previewed
     | CropKnown
     | FrameWritten
     | Finished
@@ -215,6 +226,7 @@ _FROM_CHILD: Mapping[str, type[Any]] = {
         Reported,
         Logged,
         CropKnown,
+        Previewed,
         FrameWritten,
         Finished,
         Engines,

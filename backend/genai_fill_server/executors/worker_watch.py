@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 
 from genai_fill_contract.job import FrameDone, Progress
 from genai_fill_contract.plate import Window
+from genai_fill_server.domain.png import png_file
 from genai_fill_server.executors.protocol import (
     CropKnown,
     FrameWritten,
     FromChild,
     Logged,
+    Previewed,
     Reported,
 )
-from genai_fill_server.service.ports import FillCancelled, FillInterrupted
+from genai_fill_server.service.ports import (
+    MAX_PREVIEW_PX,
+    FillCancelled,
+    FillInterrupted,
+    FloatImage,
+)
 
 REPORT_INTERVAL_S = 0.15
+PREVIEW_INTERVAL_S = 0.4
 _MAX_LOG_CHARACTERS = 2000
 
 
@@ -39,6 +48,7 @@ class WorkerWatch:
         self._clock = clock
         self._reported_s = float("-inf")
         self._phase = ""
+        self._previewed_s = float("-inf")
 
     def check(self) -> None:
         """Raise `FillCancelled` on a cancel, `FillInterrupted` when the server is gone."""
@@ -59,6 +69,15 @@ class WorkerWatch:
     def log(self, message: str) -> None:
         """Put a line into the job's log that the artist can read."""
         self._send(Logged(self._job_id, message[:_MAX_LOG_CHARACTERS]))
+
+    def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
+        """Show what is being made; what comes too often or is too large is not sent on."""
+        now = self._clock()
+        if now - self._previewed_s < PREVIEW_INTERVAL_S or max(rgb.shape[:2]) > MAX_PREVIEW_PX:
+            return
+        self._previewed_s = now
+        png = base64.b64encode(png_file(rgb)).decode("ascii")
+        self._send(Previewed(self._job_id, take_index, frame, png))
 
     def crop_known(self, window: Window) -> None:
         """Tell the crop at the first frame."""

@@ -20,6 +20,7 @@ from genai_fill_server.http.security import Gate
 from genai_fill_server.http.server_routes import server_routes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.job_ports import EngineCatalogue, JobStore, ThumbnailMaker
+from genai_fill_server.service.live_previews import LivePreviews
 from genai_fill_server.service.model_tasks import ModelTasks
 from genai_fill_server.service.submit_job import SubmitJob
 
@@ -37,6 +38,7 @@ class Backend:
     cancel: CancelJob
     thumbnails: ThumbnailMaker
     streams: EventStreams
+    previews: LivePreviews
     models: ModelTasks
     default_engine_id: str
 
@@ -47,7 +49,12 @@ def build_app(backend: Backend, *, token: str, host_names: frozenset[str]) -> AS
     app.include_router(server_routes(backend.hello, backend.engines, backend.default_engine_id))
     app.include_router(
         job_routes(
-            backend.store, backend.submit, backend.cancel, backend.thumbnails, backend.streams
+            backend.store,
+            backend.submit,
+            backend.cancel,
+            backend.thumbnails,
+            backend.streams,
+            backend.previews,
         )
     )
     app.include_router(model_routes(backend.models))

@@ -17,6 +17,7 @@ from genai_fill_server.http.event_stream import EventStreams
 from genai_fill_server.http.messages import json_response, read_message, whole_number
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.job_ports import JobStore, ThumbnailMaker, ThumbnailRequest
+from genai_fill_server.service.live_previews import LivePreviews
 from genai_fill_server.service.submit_job import SubmitJob
 
 _MAX_LISTED = 1000
@@ -26,6 +27,7 @@ _MAX_FRAME = 2**31
 _MAX_EVENT_ID = 2**62
 _CREATED = 201
 # A finished frame never changes: the panel need not ask twice.
+_NOT_FINAL = {"Cache-Control": "no-store"}
 _FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}
 
 
@@ -39,6 +41,7 @@ class JobRoutes:
         cancel: CancelJob,
         thumbnails: ThumbnailMaker,
         streams: EventStreams,
+        previews: LivePreviews,
     ) -> None:
         """Answer with what the verbs return."""
         self._store = store
@@ -46,6 +49,7 @@ class JobRoutes:
         self._cancel = cancel
         self._thumbnails = thumbnails
         self._streams = streams
+        self._previews = previews
         # A panel asks for many at once; they must not take every thread from the others.
         self._at_once = CapacityLimiter(_THUMBNAILS_AT_ONCE)
 
@@ -82,12 +86,18 @@ class JobRoutes:
         )
 
     async def thumbnail(self, job_id: str, index: str, request: Request) -> Response:
-        """Return a PNG of one finished frame, by default the first one."""
+        """Return a PNG of one finished frame, by default the first one.
+
+        While a take has none, the newest preview of what is being made, if there is one.
+        """
         query = request.query_params
         width = whole_number("width", query.get("width", "320"), low=16, high=_MAX_WIDTH_PX)
         job = await run_in_threadpool(self._store.get, job_id)
         take_index = whole_number("The take", index, low=0, high=len(job.takes) - 1)
         take = job.takes[take_index]
+        preview = None if take.frames_done else self._previews.newest(job.id, take_index)
+        if preview is not None:
+            return Response(preview, media_type="image/png", headers=_NOT_FINAL)
         if "frame" in query:
             frame = whole_number("frame", query["frame"], low=-_MAX_FRAME, high=_MAX_FRAME)
         else:
@@ -103,9 +113,10 @@ def job_routes(
     cancel: CancelJob,
     thumbnails: ThumbnailMaker,
     streams: EventStreams,
+    previews: LivePreviews,
 ) -> APIRouter:
     """Return the routes."""
-    routes = JobRoutes(store, submit, cancel, thumbnails, streams)
+    routes = JobRoutes(store, submit, cancel, thumbnails, streams, previews)
     router = APIRouter(prefix="/v1/jobs")
     for path, handler, method in (
         ("", routes.submit, "POST"),

@@ -1,15 +1,13 @@
-"""Display-referred PNG thumbnails of take frames: the only 8-bit pixels in the product."""
+"""Display-referred PNG thumbnails of take frames."""
 
 from __future__ import annotations
-
-import struct
-import zlib
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
 
 from genai_fill_contract.plate import ColourSettings
 from genai_fill_server.domain.hdr_shoulder import HdrShoulder, shot_peak
+from genai_fill_server.domain.png import png_file
 from genai_fill_server.imaging.colour import OcioColour
 from genai_fill_server.imaging.exr_read import read_header, read_rgb
 from genai_fill_server.service.ports import FloatImage
@@ -34,7 +32,7 @@ def thumbnail_png(path: str, frame: int, width_px: int, colour: ColourSettings) 
     small = _resized(linear, width, height)
     display = OcioColour(colour).to_rec709(small)
     encoded = HdrShoulder(max(1.0, shot_peak(display))).encode(np.maximum(display, 0))
-    return _png(encoded)
+    return png_file(encoded)
 
 
 def _resized(image: FloatImage, width: int, height: int) -> FloatImage:
@@ -43,24 +41,3 @@ def _resized(image: FloatImage, width: int, height: int) -> FloatImage:
     # The triangle filter neither rings round highlights nor goes negative.
     resized = oiio.ImageBufAlgo.resize(source, filtername="triangle", roi=target)
     return np.asarray(resized.get_pixels(oiio.FLOAT), dtype=np.float32).reshape(height, width, 3)
-
-
-def _png(encoded: FloatImage) -> bytes:
-    height, width, _ = encoded.shape
-    pixels = (np.clip(encoded, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checked = kind + body
-        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"".join(
-        [
-            b"\x89PNG\r\n\x1a\n",
-            chunk(b"IHDR", head),
-            chunk(b"sRGB", b"\0"),
-            chunk(b"IDAT", zlib.compress(rows.tobytes(), 6)),
-            chunk(b"IEND", b""),
-        ]
-    )

@@ -33,6 +33,9 @@ class JobWatch(Protocol):
     def log(self, message: str) -> None:
         """Put a line into the job's log that the artist can read."""
 
+    def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
+        """Show what is being made of a frame (see `Watch.preview`)."""
+
     def crop_known(self, window: Window) -> None:
         """Tell the crop at the first frame, once it is known (`Take.crop`)."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from genai_fill_contract.job import FrameDone, Progress
 from genai_fill_server.domain.recipe import plain
 from genai_fill_server.service.frame_ports import JobWatch
+from genai_fill_server.service.ports import FloatImage
 
 REPORT_EVERY_S = 0.1
 CHECKING_SHARE, PREPARING_SHARE = 0.02, 0.05
@@ -52,6 +53,10 @@ class JobProgress:
     def note(self, key: str, value: object) -> None:
         """Keep a fact for the recipes."""
         self.notes[key] = plain(value)
+
+    def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
+        """Show what is being made of a frame."""
+        self._watch.preview(take_index, frame, rgb)
 
     def begin_checking(self) -> None:
         """The inputs are being looked at."""

@@ -20,6 +20,10 @@ FloatMatte = npt.NDArray[np.float32]
 """float32, shape (height, width): 0 to 1."""
 
 
+MAX_PREVIEW_PX = 256
+"""The longer side of a preview, in pixels."""
+
+
 class FillCancelled(BaseException):
     """The artist cancelled. A state, not an error, so no ``except Exception`` swallows it."""
 
@@ -43,6 +47,14 @@ class Watch(Protocol):
 
     def note(self, key: str, value: object) -> None:
         """Put a JSON-able fact into the recipe of every take of the job."""
+
+    def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
+        """Show what is being made of a frame, however unfinished.
+
+        ``rgb`` (h, w, 3) is display-referred, 0 to 1, shaped like the crop and at most
+        `MAX_PREVIEW_PX` a side. Only for engines that can do it nearly for free; every half
+        second is often enough.
+        """
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import pytest
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import InvalidOption
-from genai_fill_server.service.ports import Engine, EngineJob, FillCancelled
+from genai_fill_server.service.ports import MAX_PREVIEW_PX, Engine, EngineJob, FillCancelled
 from tests.compliance.engines.moving_shot import MovingShot
 
 
@@ -25,6 +25,7 @@ class RecordingWatch:
         self.fractions: list[tuple[str, float]] = []
         self.lines: list[str] = []
         self.notes: dict[str, object] = {}
+        self.previews: list[tuple[int, int, np.ndarray]] = []
         self.longest_silence_s = 0.0
         self._last = time.monotonic()
 
@@ -43,6 +44,14 @@ class RecordingWatch:
 
     def log(self, message: str) -> None:
         self.lines.append(message)
+
+    def preview(self, take_index: int, frame: int, rgb) -> None:
+        assert rgb.dtype == np.float32
+        assert rgb.shape[2:] == (3,)
+        assert 0 < max(rgb.shape) <= MAX_PREVIEW_PX
+        assert rgb.min() >= 0
+        assert rgb.max() <= 1
+        self.previews.append((take_index, frame, rgb))
 
     def note(self, key: str, value: object) -> None:
         import json

@@ -212,6 +212,27 @@ def test_thumbnails_are_pngs_of_finished_frames_only(backend, request_for):
         assert http.get(f"{base}/0/thumbnail.png", params={"width": 10**9}).status_code == 400
 
 
+def test_a_take_without_a_frame_shows_what_is_being_made(backend, request_for):
+    client = backend.client()
+    job = client.submit(request_for(options={"delay_s": 3.0}, frames=(1001, 1001)))
+    with backend.http() as http:
+        path = f"/v1/jobs/{job.id}/takes/0/thumbnail.png"
+
+        def seen():
+            return http.get(path, params={"frame": 1001, "width": 40})
+
+        wait_until(lambda: seen().status_code == 200, timeout_s=30)
+        so_far = seen()
+        assert client.job(job.id).takes[0].frames_done == ()
+        assert so_far.content.startswith(b"\x89PNG")
+        assert so_far.headers["cache-control"] == "no-store"
+        finish(client, job)
+        final = seen()
+        assert final.status_code == 200
+        assert "immutable" in final.headers["cache-control"]
+        assert final.content != so_far.content
+
+
 def test_the_worker_is_off_line_with_its_threads_limited(backend, request_for):
     client = backend.client()
     said = [event.message for event in finish(client, client.submit(request_for()))]

@@ -13,7 +13,7 @@ from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.encoding import Floats, decode
 from genai_fill_server.engines.cleanplate.inventing import Inventor
-from genai_fill_server.service.ports import Shot, Watch
+from genai_fill_server.service.ports import FloatImage, Shot, Watch
 
 Layers = dict[str, Floats]
 
@@ -31,6 +31,8 @@ def warm_up() -> None:
         def log(self, message: str) -> None: ...
 
         def note(self, key: str, value: object) -> None: ...
+
+        def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None: ...
 
     picture = np.zeros((32, 32, 3), np.float32)
     hole = np.zeros((32, 32), np.bool_)

@@ -15,15 +15,20 @@ PHASE = "generating"
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 
 
-def step_callback(watch: Watch, span: Span) -> StepCallback:
+def step_callback(
+    watch: Watch, span: Span, show: Callable[[Any, Any], None] | None = None
+) -> StepCallback:
     """Return a ``callback_on_step_end`` that tells the progress and lets cancel through.
 
     ``span`` is this call's share of the job. Raising stops the pipeline at once and leaves
-    it usable, while its own ``interrupt`` flag would still decode the picture.
+    it usable, while its own ``interrupt`` flag would still decode the picture. ``show`` is
+    handed the pipeline and the latents that the step left.
     """
 
     def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        del timestep, tensors
+        del timestep
+        if show is not None:
+            show(pipe, tensors["latents"])
         watch.progress(PHASE, span.at((step + 1) / max(1, pipe.num_timesteps)), span.total)
         return {}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from genai_fill_server.engines.diffusers.options import (
     mixed_seed,
 )
 from genai_fill_server.engines.diffusers.picture import (
+    Fit,
     filled_from_round,
     fit_crop,
     hole_to_model,
@@ -40,6 +41,9 @@ from genai_fill_server.service.ports import (
     Watch,
 )
 
+if TYPE_CHECKING:
+    from genai_fill_server.engines.diffusers.previews import Previews
+
 _SCALE_WORTH_REFINING = 0.9
 
 
@@ -51,16 +55,21 @@ class _Work:
     prompt: dict[str, Any]
     options: Options
     watch: Watch
+    previews: Previews
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """What the model is given of one frame, or of a tile of it, at the size of the crop."""
+    """What the model is given of one frame, or of a tile of it, at the size of the crop.
+
+    ``shown_as`` is the take and frame that it is a preview of; tiles are none.
+    """
 
     plate: FloatImage
     matte: FloatMatte
     reference: FloatImage | None
     control: FloatImage | None
+    shown_as: tuple[int, int] | None = None
 
     def tile(self, tile: Tile, plate: FloatImage, matte: FloatMatte) -> _Scene:
         """Return the scene of a tile whose plate and matte are as they are now."""
@@ -85,7 +94,7 @@ class ImageEngine(ModelEngine):
         check_steps(job.options)
         loaded = self._ready(watch)
         prompt = self._prompt_arguments(loaded, job, watch)
-        work = _Work(loaded, prompt, job.options, watch)
+        work = _Work(loaded, prompt, job.options, watch, self._previews(loaded, watch))
         self._note_size(shot, job.options, watch)
         todo = [
             (take, frame)
@@ -98,16 +107,17 @@ class ImageEngine(ModelEngine):
             seed = call_seed(job.seeds[take], frame, job.options)
             span = Span(index, 1.0, len(todo))
             with self._running(loaded, f"frame {frame}", watch):
-                pixels = self._filled(work, self._scene(shot, frame), seed, span)
+                pixels = self._filled(work, self._scene(shot, take, frame), seed, span)
             yield EngineFrame(take, frame, shot.window(frame), pixels)
 
-    def _scene(self, shot: Shot, frame: int) -> _Scene:
+    def _scene(self, shot: Shot, take: int, frame: int) -> _Scene:
         roles = self._model.family.inputs
         return _Scene(
             shot.plate(frame),
             shot.matte(frame),
             reference_at(shot, frame, roles),
             control_at(shot, frame, roles),
+            (take, frame),
         )
 
     def _filled(self, work: _Work, scene: _Scene, seed: int, span: Span) -> FloatImage:
@@ -153,7 +163,7 @@ class ImageEngine(ModelEngine):
                 **work.prompt,
                 **self._model.family.arguments(pipe, picture, options),
                 generator=generator,
-                callback_on_step_end=step_callback(work.watch, span),
+                callback_on_step_end=step_callback(work.watch, span, _show(work, scene, fit)),
                 callback_on_step_end_tensor_inputs=["latents"],
                 output_type="np",
             )
@@ -181,6 +191,17 @@ class ImageEngine(ModelEngine):
             f"The crop of {window.width} × {window.height} px is filled at "
             f"{fit.model[1]} × {fit.model[0]} px, the size that the model is good at, {then}."
         )
+
+
+def _show(work: _Work, scene: _Scene, fit: Fit) -> Callable[[Any, Any], None] | None:
+    """Return what shows the latents of a step, None for those of a tile."""
+    if scene.shown_as is None:
+        return None
+    from genai_fill_server.engines.diffusers.previews import Sight
+
+    take, frame = scene.shown_as
+    sight = Sight(take, frame, fit, last=frame)
+    return lambda pipe, latents: work.previews.show(pipe, latents, sight)
 
 
 def _detail_options(options: Options) -> Options:

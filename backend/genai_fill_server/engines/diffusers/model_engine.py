@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     from genai_fill_server.engines.diffusers.encodings import EncodingCache
     from genai_fill_server.engines.diffusers.lora import AppliedLora
+    from genai_fill_server.engines.diffusers.previews import LatentColours, Previews
     from genai_fill_server.engines.diffusers.prompts import PromptCache
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Loaded:
     scheduler: Any
     prompts: PromptCache
     encodings: EncodingCache
+    colours: LatentColours | None
     lora: AppliedLora
     placement: str
     facts: Mapping[str, object]
@@ -110,6 +116,8 @@ class ModelEngine:
         dtype = runtime.working_dtype(device, model.family.working_dtype)
         pipe = loading.load_pipeline(model.family, model.folder, model.card, dtype)
         watch.check()
+        colours = _fitted_colours(pipe.vae)
+        watch.check()
         with runtime.translated_errors(
             f"loading {model.folder.name!r}", device, model.card.vram_gb
         ):
@@ -135,6 +143,7 @@ class ModelEngine:
             pipe.scheduler,
             prompts.PromptCache(),
             kept,
+            colours,
             lora.AppliedLora(),
             placement.value,
             facts,
@@ -177,8 +186,25 @@ class ModelEngine:
         ):
             yield
 
+    def _previews(self, loaded: Loaded, watch: Watch) -> Previews:
+        from genai_fill_server.engines.diffusers.previews import Previews
+
+        return Previews(watch, loaded.colours)
+
     def _fresh_scheduler(self, loaded: Loaded, options: Options) -> None:
         loaded.pipe.scheduler = self._model.family.scheduler(loaded.scheduler, options)
 
     def _sizing(self) -> Sizing:
         return self._model.family.sizing(self._model.card)
+
+
+def _fitted_colours(vae: Any) -> LatentColours | None:
+    """Return how to show the latents of ``vae``; None, and a line in the log, if it cannot be."""
+    from genai_fill_server.engines.diffusers.previews import fit_colours
+    from genai_fill_server.engines.diffusers.runtime import LIBRARY_ERRORS
+
+    try:
+        return fit_colours(vae)
+    except LIBRARY_ERRORS as error:
+        _LOG.warning("previews cannot be shown with this VAE", exc_info=error)
+        return None

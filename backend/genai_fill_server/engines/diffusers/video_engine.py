@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ from genai_fill_server.engines.diffusers.window_chain import (
 )
 from genai_fill_server.service.ports import EngineFrame, EngineJob, FloatImage, Shot, Watch
 
+if TYPE_CHECKING:
+    from genai_fill_server.engines.diffusers.previews import Previews, Sight
+
 
 @dataclass
 class _Job:
@@ -49,6 +52,7 @@ class _Job:
     fit: Fit
     windows: list[TemporalWindow]
     patches: dict[int, Patch]
+    previews: Previews
     total: int = 0
     done: int = 0
     reports: list[dict[str, object]] = field(default_factory=list)
@@ -76,7 +80,9 @@ class VideoEngine(ModelEngine):
             int(job.options["overlap_frames"]),
         )
         patches = patches_of(shot, fit, self._model.family.inputs)
-        work = _Job(shot, job, watch, loaded, prompt, fit, windows, patches)
+        work = _Job(
+            shot, job, watch, loaded, prompt, fit, windows, patches, self._previews(loaded, watch)
+        )
         _report_plan(work)
         takes = [t for t in range(len(job.seeds)) if _missing(work, t)]
         work.total = len(takes) * len(work.windows)
@@ -121,7 +127,7 @@ class VideoEngine(ModelEngine):
             return {f: made.get(f, video[i]) for i, f in enumerate(window.frames)}
         with self._running(work.loaded, f"frames {window.frames}", work.watch):
             seed = mixed_seed(work.job.seeds[take], window.frames.first)
-            raw = self._generated(work, video, open_holes, seed, window)
+            raw = self._generated(work, video, open_holes, seed, window, take)
         all_holes = np.stack([holes[frame] for frame in window.frames])
         match = match_to_kept(raw, video[:count], all_holes, open_holes[:count])
         pictures = match.applied(raw)
@@ -147,6 +153,7 @@ class VideoEngine(ModelEngine):
         open_holes: npt.NDArray[np.bool_],
         seed: int,
         window: TemporalWindow,
+        take: int,
     ) -> npt.NDArray[np.float32]:
         """Return the model's frames (f, h, w, 3) for the window, without its padding."""
         from genai_fill_server.engines.diffusers.following import step_callback
@@ -157,13 +164,18 @@ class VideoEngine(ModelEngine):
         reference = reference_at(work.shot, window.frames.first, family.inputs)
         clip = clip_of(video, open_holes, reference)
         loaded, options = work.loaded, work.job.options
+        sight = self._sight(work, window, take)
         self._fresh_scheduler(loaded, options)
         with seeded(seed, loaded.device) as generator:
             output = loaded.pipe(
                 **work.prompt,
                 **family.arguments(loaded.pipe, clip, options),
                 generator=generator,
-                callback_on_step_end=step_callback(work.watch, Span(work.done, 1.0, work.total)),
+                callback_on_step_end=step_callback(
+                    work.watch,
+                    Span(work.done, 1.0, work.total),
+                    lambda pipe, latents: work.previews.show(pipe, latents, sight),
+                ),
                 callback_on_step_end_tensor_inputs=["latents"],
                 output_type="np",
             )
@@ -175,6 +187,19 @@ class VideoEngine(ModelEngine):
                 hint="The model folder may be of another version of diffusers.",
             )
         return np.stack(checked[: len(window.frames)])
+
+    def _sight(self, work: _Job, window: TemporalWindow, take: int) -> Sight:
+        from genai_fill_server.engines.diffusers.previews import Sight
+
+        each = self._model.family.frame_multiple
+        return Sight(
+            take,
+            window.frames.first,
+            work.fit,
+            last=window.frames.last,
+            frames_each=each,
+            latent_frames=(window.length - 1) // each + 1,
+        )
 
     def _facts(self, work: _Job, take: int) -> dict[str, object]:
         """Return all that a take's pictures depend on, beside the plate itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genai_fill_server.service.ports import Watch
+from genai_fill_server.service.ports import FloatImage, Watch
 
 
 class PartWatch:
@@ -31,6 +31,10 @@ class PartWatch:
     def log(self, message: str) -> None:
         """Put a line into the job's log."""
         self._watch.log(message)
+
+    def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
+        """Show what is being made."""
+        self._watch.preview(take_index, frame, rgb)
 
     def note(self, key: str, value: object) -> None:
         """Put a fact into the recipes."""

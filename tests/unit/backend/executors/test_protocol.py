@@ -33,6 +33,7 @@ FROM_CHILD = [
     protocol.Reported("j", Progress("filling", 0.5, 3.0)),
     protocol.Logged("j", "a\nb"),
     protocol.CropKnown("j", Window(-1, 2, 3, 4)),
+    protocol.Previewed("j", 1, -5, "aGk="),
     protocol.FrameWritten("j", FrameDone(0, -5, "/x")),
     protocol.Finished("j", JobState.FAILED, ErrorReport.of(OutOfMemory("m", hint="h"))),
     protocol.Engines(1, (PAINT,)),

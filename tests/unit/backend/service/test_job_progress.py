@@ -33,6 +33,12 @@ def test_it_is_a_watch_as_engines_know_it(progress):
     assert isinstance(progress, Watch)
 
 
+def test_what_the_engine_shows_goes_on_as_it_is(progress, watch):
+    picture = object()
+    progress.preview(1, 1001, picture)
+    assert watch.previews == [(1, 1001, picture)]
+
+
 def test_the_bar_fills_by_frames_or_by_the_engines_own_word_whichever_is_further(
     progress, watch, clock
 ):
