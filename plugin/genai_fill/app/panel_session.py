@@ -19,7 +19,7 @@ from genai_fill.app.hero_frames import add_hero, remove_hero
 from genai_fill.app.node_fills import NodeFills
 from genai_fill.app.panel_state import FillForm, PanelState
 from genai_fill.app.panel_view import panel_state
-from genai_fill.app.ports import FileBrowser, Host, TaskRunner
+from genai_fill.app.ports import FileBrowser, Host, NodeState, TaskRunner
 from genai_fill.app.run_fill import RunFill
 from genai_fill.app.start_backend import BackendConnection
 from genai_fill.domain.seeds import RandomBelow, roll_seed
@@ -246,6 +246,7 @@ class PanelSession:
             return dataclasses.replace(empty, error=ErrorReport.of(error))
         if self._backend == CONNECTED:
             self._pictures.want(node.takes.takes)
+            self._want_preview(node)
         return panel_state(
             node,
             self._fills.record(self._current),
@@ -254,6 +255,11 @@ class PanelSession:
             backend=self._backend,
             error=self._error,
         )
+
+    def _want_preview(self, node: NodeState) -> None:
+        stage = self._fills.record(node.uuid).stage
+        if stage is not None and stage.state is JobState.RUNNING:
+            self._pictures.want_preview(node.takes.of_job(node.job_id))
 
     def _wake_backend(self) -> None:
         """Start the backend the first time that a panel shows a node: its engines are wanted."""
