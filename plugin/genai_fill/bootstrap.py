@@ -101,6 +101,7 @@ def _assemble(
     from genai_fill.adapters.take_files import DiskTakeFiles
     from genai_fill.app.cancel_fill import CancelFill
     from genai_fill.app.follow_job import FollowJob
+    from genai_fill.app.model_desk import ModelDesk
     from genai_fill.app.panel_session import PanelSession
     from genai_fill.app.run_fill import RunFill
     from genai_fill.app.submit_fill import SubmitFill
@@ -109,7 +110,9 @@ def _assemble(
     submit = SubmitFill(host, connection, folders, files, settings, person, random_below, new_key)
     run = RunFill(host, submit, FollowJob(connection, clock), folders, files, settings, clock)
     cancel = CancelFill(connection)
-    session = PanelSession(host, connection, run, cancel, browser, DaemonThreads(), random_below)
+    threads = DaemonThreads()
+    desk = ModelDesk(host, connection, threads, clock, person)
+    session = PanelSession(host, connection, run, cancel, browser, threads, random_below, desk)
     return _Application(host, run, session)
 
 

@@ -22,7 +22,8 @@ from genai_fill_contract.engine import (
 )
 from genai_fill_contract.errors import ErrorReport
 from genai_fill_contract.fill import OptionValue
-from genai_fill_contract.job import JobState
+from genai_fill_contract.job import JobState, Progress
+from genai_fill_contract.models import ModelInfo, ModelState, ModelTask, ModelVerb
 from genai_fill_contract.plate import InputRole
 
 
@@ -177,6 +178,85 @@ MISSING = EngineDescription(
 )
 
 
+GB = 1_000_000_000
+
+MODELS = (
+    ModelInfo(
+        id="flux2-klein-4b",
+        label="FLUX.2 [klein] 4B",
+        state=ModelState.INSTALLED,
+        family="flux2-klein",
+        kind=EngineKind.IMAGE,
+        licence="Apache-2.0",
+        commercial_use=CommercialUse.YES,
+        licence_url="https://huggingface.co/black-forest-labs/FLUX.2-klein-4B",
+        size_bytes=15 * GB,
+        vram_gb=13.0,
+        offloaded_gb=8.0,
+        good_for="A still or a locked-off shot: the first to try.",
+        folder="/studio/models/flux2-klein-4b",
+        engine_id="diffusers:flux2-klein-4b",
+        can_verify=True,
+        can_remove=True,
+    ),
+    ModelInfo(
+        id="studio-tune",
+        label="Studio fine-tune",
+        state=ModelState.UNSAFE,
+        licence="unknown",
+        size_bytes=6 * GB,
+        folder="/studio/models/studio-tune",
+        what_to_do="unet/model.bin is a pickle, which can run any code when it is opened. Ask "
+        "for the same weights as safetensors.",
+        can_remove=True,
+    ),
+    ModelInfo(
+        id="wan21-vace-1.3b",
+        label="Wan2.1 VACE 1.3B",
+        state=ModelState.PARTIAL,
+        kind=EngineKind.VIDEO,
+        licence="Apache-2.0",
+        commercial_use=CommercialUse.YES,
+        size_bytes=19 * GB,
+        vram_gb=20.0,
+        offloaded_gb=8.5,
+        good_for="A moving shot.",
+        what_to_do="Pulling it was broken off. Pull it again to go on, or remove what is there.",
+        can_pull=True,
+        can_remove=True,
+    ),
+    ModelInfo(
+        id="sdxl-inpaint",
+        label="SDXL inpaint",
+        state=ModelState.MISSING,
+        kind=EngineKind.IMAGE,
+        licence="CreativeML OpenRAIL++-M",
+        commercial_use=CommercialUse.WITH_LICENCE,
+        licence_note="Use restrictions of its Attachment A go with it to whoever gets it next.",
+        licence_url="https://huggingface.co/diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+        needs_agreement=True,
+        unverified=("disk", "VRAM"),
+        size_bytes=7 * GB,
+        vram_gb=10.0,
+        good_for="A still on a smaller card.",
+        can_pull=True,
+    ),
+    ModelInfo(
+        id="flux1-fill-dev",
+        label="FLUX.1 Fill [dev]",
+        state=ModelState.MISSING,
+        kind=EngineKind.IMAGE,
+        licence="FLUX.1 [dev] Non-Commercial",
+        commercial_use=CommercialUse.NO,
+        needs_agreement=True,
+        size_bytes=34 * GB,
+        vram_gb=32.0,
+        what_to_do="Its licence forbids commercial use. Where the work is not commercial, an "
+        "administrator can set models.allow_non_commercial.",
+    ),
+)
+
+
 class FakeActions:
     """`PanelActions` without Nuke, network or disk."""
 
@@ -316,6 +396,56 @@ class FakeActions:
     def dismiss_error(self) -> None:
         self.calls.append(("dismiss_error", None))
         self.tell(error=None)
+
+    def tell_models(self, **changes: object) -> None:
+        """Change what is known of models, as the backend would."""
+        self.tell(models=replace(self._state.models, **changes))
+
+    def refresh_models(self) -> None:
+        self.calls.append(("refresh_models", None))
+        if not self._state.models.models:
+            self.tell_models(models=MODELS, folders=("/studio/models", "/local/models"))
+
+    def _work_on(self, verb: ModelVerb, model_id: str, words: str) -> None:
+        task = ModelTask(
+            f"t{len(self._state.models.tasks)}",
+            model_id,
+            verb,
+            JobState.RUNNING,
+            1.0,
+            Progress(words, 0.0),
+        )
+        self.tell_models(tasks=(task, *self._state.models.tasks), error=None)
+
+    def work_moves(self, **changes: object) -> None:
+        """Let the latest task on a model move, or come to its end."""
+        task, *others = self._state.models.tasks
+        self.tell_models(tasks=(replace(task, **changes), *others))
+
+    def pull_model(self, model_id: str, accept_licence: bool) -> None:
+        self.calls.append(("pull_model", (model_id, accept_licence)))
+        self._work_on(ModelVerb.PULL, model_id, "Fetching")
+
+    def add_model(self, path: str) -> None:
+        self.calls.append(("add_model", path))
+        self._work_on(ModelVerb.ADD, path.rsplit("/", 1)[-1], "Copying")
+
+    def verify_model(self, model_id: str) -> None:
+        self.calls.append(("verify_model", model_id))
+        self._work_on(ModelVerb.VERIFY, model_id, "Verifying")
+
+    def remove_model(self, model_id: str) -> None:
+        self.calls.append(("remove_model", model_id))
+        left = tuple(model for model in self._state.models.models if model.id != model_id)
+        self.tell_models(models=left)
+
+    def cancel_model_task(self, task_id: str) -> None:
+        self.calls.append(("cancel_model_task", task_id))
+        self.work_moves(state=JobState.CANCELLING)
+
+    def dismiss_model_error(self) -> None:
+        self.calls.append(("dismiss_model_error", None))
+        self.tell_models(error=None)
 
 
 def make_take(version: int, *, chosen: bool = False, done: int = 48, prompt: str = "") -> TakeRow:

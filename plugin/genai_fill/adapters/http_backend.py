@@ -18,6 +18,14 @@ from genai_fill_contract.errors import BackendUnreachable, ConfigError, Malforme
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import Job
+from genai_fill_contract.models import (
+    AddRequest,
+    ChangeRequest,
+    ModelList,
+    ModelTask,
+    ModelTaskList,
+    PullRequest,
+)
 from genai_fill_contract.version import require_same_major
 
 T = TypeVar("T")
@@ -25,6 +33,8 @@ T = TypeVar("T")
 CONTRACT_HEADER = "GenAI-Fill-Contract"
 MAX_PICTURE_BYTES = 8 * 1024 * 1024
 LISTED_JOBS = 200
+MODEL_PATIENCE_S = 75.0
+"""How long a look at the models, or the beginning of work on one, may take."""
 KEEPALIVE_PATIENCE_S = 30.0
 """How long a silent event stream counts as alive: three of the backend's keep-alives."""
 
@@ -105,6 +115,51 @@ class HttpBackend:
         path = f"/v1/jobs/{_quoted(job_id)}/takes/{index}/thumbnail.png"
         return self._call("GET", f"{path}?frame={frame}&width={width}", max_bytes=MAX_PICTURE_BYTES)
 
+    def models(self) -> ModelList:
+        """Return the models; the backend looks at their folders for it."""
+        body = self._call("GET", "/v1/models", timeout_s=self._patience_s)
+        return self._decode(ModelList, body)
+
+    def model_tasks(self) -> ModelTaskList:
+        """Return the latest work on models, newest first."""
+        return self._get("/v1/models/tasks", ModelTaskList)
+
+    def pull_model(self, model_id: str, request: PullRequest) -> ModelTask:
+        """Begin to fetch a model; raises what keeps it from beginning."""
+        return self._begin(f"{_quoted(model_id)}/pull", request)
+
+    def add_model(self, request: AddRequest) -> ModelTask:
+        """Begin to take a folder on the backend's disk into the store."""
+        return self._begin("add", request)
+
+    def verify_model(self, model_id: str, request: ChangeRequest) -> ModelTask:
+        """Begin to compare a model's files with what was recorded."""
+        return self._begin(f"{_quoted(model_id)}/verify", request)
+
+    def remove_model(self, model_id: str, request: ChangeRequest) -> ModelTask:
+        """Begin to remove a model."""
+        return self._begin(f"{_quoted(model_id)}/remove", request)
+
+    def cancel_model_task(self, task_id: str) -> ModelTask:
+        """Ask for a task to stop."""
+        path = f"/v1/models/tasks/{_quoted(task_id)}/cancel"
+        return self._decode(ModelTask, self._call("POST", path, body=b""))
+
+    def _begin(self, path: str, request: PullRequest | AddRequest | ChangeRequest) -> ModelTask:
+        """Post a task; the backend answers when it is under way or refused."""
+        body = self._call(
+            "POST",
+            f"/v1/models/{path}",
+            body=codec.dumps(request).encode(),
+            headers={"Content-Type": "application/json"},
+            timeout_s=self._patience_s,
+        )
+        return self._decode(ModelTask, body)
+
+    @property
+    def _patience_s(self) -> float:
+        return max(self._timeout_s, MODEL_PATIENCE_S)
+
     def _get(self, path: str, cls: type[T]) -> T:
         return self._decode(cls, self._call("GET", path))
 
@@ -119,8 +174,9 @@ class HttpBackend:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = codec.MAX_MESSAGE_BYTES,
+        timeout_s: float | None = None,
     ) -> bytes:
-        connection = self._connect(self._timeout_s)
+        connection = self._connect(timeout_s or self._timeout_s)
         try:
             response = self._ask(connection, method, path, body, headers or {})
             return self._read(response, max_bytes)

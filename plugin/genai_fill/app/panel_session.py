@@ -16,6 +16,7 @@ from genai_fill.app.choose_take import (
 )
 from genai_fill.app.fetch_pictures import FetchPictures
 from genai_fill.app.hero_frames import add_hero, remove_hero
+from genai_fill.app.model_desk import ModelDesk
 from genai_fill.app.node_fills import NodeFills
 from genai_fill.app.panel_state import FillForm, PanelState
 from genai_fill.app.panel_view import panel_state
@@ -47,6 +48,7 @@ class PanelSession:
         browser: FileBrowser,
         tasks: TaskRunner,
         random_below: RandomBelow,
+        models: ModelDesk,
     ) -> None:
         """Ask nothing and start nothing yet."""
         self._host = host
@@ -64,6 +66,8 @@ class PanelSession:
         self._state = PanelState()
         self._asking = False
         self._woken = False
+        self._models = models
+        models.tell(self.refresh, self._models_changed)
 
     @property
     def state(self) -> PanelState:
@@ -200,6 +204,38 @@ class PanelSession:
         self._clear_error()
         self.refresh()
 
+    def refresh_models(self) -> None:
+        """Ask the backend which models there are, starting it if allowed."""
+        self._models.refresh()
+
+    def pull_model(self, model_id: str, accept_licence: bool) -> None:
+        """Fetch a model; the artist has agreed to its licence where that is needed."""
+        self._models.pull(model_id, accept_licence=accept_licence)
+
+    def add_model(self, path: str) -> None:
+        """Take a folder on the backend's disk into the store."""
+        self._models.add(path)
+
+    def verify_model(self, model_id: str) -> None:
+        """Compare a model's files with what was recorded when they came."""
+        self._models.verify(model_id)
+
+    def remove_model(self, model_id: str) -> None:
+        """Remove a model, or what a broken off pull left."""
+        self._models.remove(model_id)
+
+    def cancel_model_task(self, task_id: str) -> None:
+        """Stop a task on a model."""
+        self._models.cancel(task_id)
+
+    def dismiss_model_error(self) -> None:
+        """Clear the error shown with the models."""
+        self._models.dismiss_error()
+
+    def _models_changed(self) -> None:
+        if not self._asking:
+            self._ask(start=False, quiet=True)
+
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         """Show an error instead of raising it: above an action there is only Qt."""
@@ -234,7 +270,12 @@ class PanelSession:
             self._fills.record(self._current).error = None
 
     def _look(self) -> PanelState:
-        empty = PanelState(engines=self._engines, backend=self._backend, error=self._error)
+        empty = PanelState(
+            engines=self._engines,
+            backend=self._backend,
+            error=self._error,
+            models=self._models.view,
+        )
         if self._current is None:
             return empty
         try:
@@ -254,6 +295,7 @@ class PanelSession:
             pictures=self._pictures.pictures,
             backend=self._backend,
             error=self._error,
+            models=self._models.view,
         )
 
     def _want_preview(self, node: NodeState) -> None:

@@ -15,6 +15,7 @@ from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import ErrorReport
 from genai_fill_contract.fill import OptionValue
 from genai_fill_contract.job import JobState
+from genai_fill_contract.models import ModelInfo, ModelTask
 
 RANGE_MODES = (("frame", "Current frame"), ("input", "Input range"), ("custom", "Custom"))
 
@@ -84,6 +85,24 @@ class ActivityView:
 
 
 @dataclass(frozen=True)
+class ModelsView:
+    """The backend's models, the folders that they lie in, and the work on them, newest first.
+
+    ``error`` is what kept the last question or task from beginning.
+    """
+
+    models: tuple[ModelInfo, ...] = ()
+    folders: tuple[str, ...] = ()
+    tasks: tuple[ModelTask, ...] = ()
+    is_asking: bool = False
+    error: ErrorReport | None = None
+
+    def task_of(self, model_id: str) -> ModelTask | None:
+        """The latest task on a model, if there was one."""
+        return next((task for task in self.tasks if task.model_id == model_id), None)
+
+
+@dataclass(frozen=True)
 class PanelState:
     """Everything the panel draws.
 
@@ -101,6 +120,7 @@ class PanelState:
     error: ErrorReport | None = None
     log: tuple[str, ...] = ()
     heroes: tuple[HeroRow, ...] = ()
+    models: ModelsView = ModelsView()
 
     @property
     def engine(self) -> EngineDescription | None:
@@ -108,7 +128,32 @@ class PanelState:
         return next((e for e in self.engines if e.id == self.form.engine_id), None)
 
 
-class PanelActions(Protocol):
+class ModelActions(Protocol):
+    """What can be done about models. Main thread only; every call returns at once."""
+
+    def refresh_models(self) -> None:
+        """Ask the backend which models there are, starting it if allowed."""
+
+    def pull_model(self, model_id: str, accept_licence: bool) -> None:
+        """Fetch a model; ``accept_licence``: the artist has agreed to its licence."""
+
+    def add_model(self, path: str) -> None:
+        """Take a folder on the backend's disk into the store."""
+
+    def verify_model(self, model_id: str) -> None:
+        """Compare a model's files with what was recorded when they came."""
+
+    def remove_model(self, model_id: str) -> None:
+        """Remove a model, or what a broken off pull left; the artist has confirmed it."""
+
+    def cancel_model_task(self, task_id: str) -> None:
+        """Stop a task; what has come so far stays."""
+
+    def dismiss_model_error(self) -> None:
+        """Clear the error shown with the models."""
+
+
+class PanelActions(ModelActions, Protocol):
     """What the panel can ask for. Main thread only; every call returns at once."""
 
     @property

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from genai_fill.app.panel_state import ActivityView, HeroRow, PanelState, TakeRow
+from genai_fill.app.panel_state import ActivityView, HeroRow, ModelsView, PanelState, TakeRow
 from genai_fill.app.ports import NodeState
 from genai_fill.app.watch import FillWatch, Stage
 from genai_fill.domain.takes import KnownTake
@@ -90,6 +90,7 @@ def panel_state(
     pictures: Mapping[TakeKey, bytes],
     backend: str,
     error: ErrorReport | None,
+    models: ModelsView,
 ) -> PanelState:
     """Return what the panel draws for a node. The node's own error goes before ``error``."""
     return PanelState(
@@ -102,4 +103,5 @@ def panel_state(
         error=record.error or error,
         log=tuple(record.log),
         heroes=tuple(HeroRow(hero.frame, hero.label) for hero in node.heroes.heroes),
+        models=models,
     )

@@ -16,6 +16,14 @@ from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import Job, JobEvent
+from genai_fill_contract.models import (
+    AddRequest,
+    ChangeRequest,
+    ModelList,
+    ModelTask,
+    ModelTaskList,
+    PullRequest,
+)
 from genai_fill_contract.plate import ColourSettings, FrameRange, InputRole
 from genai_fill_contract.settings import Settings
 
@@ -202,6 +210,27 @@ class Backend(Protocol):
 
     def thumbnail(self, job_id: str, index: int, *, frame: int, width: int) -> bytes:
         """Return a PNG of one frame of a take."""
+
+    def models(self) -> ModelList:
+        """Return the models there are and could be."""
+
+    def model_tasks(self) -> ModelTaskList:
+        """Return the latest work on models."""
+
+    def pull_model(self, model_id: str, request: PullRequest) -> ModelTask:
+        """Begin to fetch a model; raises what keeps it from beginning."""
+
+    def add_model(self, request: AddRequest) -> ModelTask:
+        """Begin to take a folder into the store."""
+
+    def verify_model(self, model_id: str, request: ChangeRequest) -> ModelTask:
+        """Begin to compare a model's files with what was recorded."""
+
+    def remove_model(self, model_id: str, request: ChangeRequest) -> ModelTask:
+        """Begin to remove a model."""
+
+    def cancel_model_task(self, task_id: str) -> ModelTask:
+        """Ask for a task to stop."""
 
 
 class BackendFinder(Protocol):

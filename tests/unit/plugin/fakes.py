@@ -34,6 +34,14 @@ from genai_fill_contract.job import (
     JobState,
     Progress,
 )
+from genai_fill_contract.models import (
+    ModelInfo,
+    ModelList,
+    ModelState,
+    ModelTask,
+    ModelTaskList,
+    ModelVerb,
+)
 from genai_fill_contract.plate import ColourSettings, FrameRange, path_at
 from genai_fill_contract.settings import Settings, resolve_settings
 from genai_fill_contract.take import Take
@@ -272,7 +280,87 @@ class FakeFeed:
         self.closed = True
 
 
-class FakeBackend:
+class FakeModels:
+    """The models of a backend: each look at the tasks moves those that run by one step.
+
+    ``steps`` is how many looks a task takes; ``refuses`` keeps the next one from beginning.
+    """
+
+    def __init__(self) -> None:
+        self.known = {"flux": ModelInfo("flux", "FLUX", ModelState.MISSING, can_pull=True)}
+        self.work: list[ModelTask] = []
+        self.asked_of_models = []
+        self.steps = 3
+        self.refuses = None
+        self.breaks_with: ErrorReport | None = None
+        self._moved: dict[str, int] = {}
+
+    def _require_up(self) -> None:
+        """Raise when nothing answers."""
+
+    def models(self) -> ModelList:
+        self._require_up()
+        return ModelList(tuple(self.known.values()), ("/models",))
+
+    def model_tasks(self) -> ModelTaskList:
+        self._require_up()
+        self.work = [self._step(task) for task in self.work]
+        return ModelTaskList(tuple(reversed(self.work)))
+
+    def forget_tasks(self) -> None:
+        """As a backend that is restarted does."""
+        self.work.clear()
+
+    def pull_model(self, model_id, request) -> ModelTask:
+        return self._work_on(ModelVerb.PULL, model_id, request)
+
+    def add_model(self, request) -> ModelTask:
+        return self._work_on(ModelVerb.ADD, Path(request.path).name, request)
+
+    def verify_model(self, model_id, request) -> ModelTask:
+        return self._work_on(ModelVerb.VERIFY, model_id, request)
+
+    def remove_model(self, model_id, request) -> ModelTask:
+        return self._work_on(ModelVerb.REMOVE, model_id, request)
+
+    def cancel_model_task(self, task_id) -> ModelTask:
+        self._require_up()
+        at = next(i for i, task in enumerate(self.work) if task.id == task_id)
+        self.work[at] = replace(self.work[at], state=JobState.CANCELLING)
+        return self.work[at]
+
+    def _work_on(self, verb, model_id, request) -> ModelTask:
+        self._require_up()
+        if self.refuses is not None:
+            error, self.refuses = self.refuses, None
+            raise error
+        self.asked_of_models.append((verb, model_id, request))
+        task = ModelTask(f"t{len(self._moved)}", model_id, verb, JobState.RUNNING, 1.0)
+        self._moved[task.id] = 0
+        self.work.append(task)
+        return task
+
+    def _step(self, task) -> ModelTask:
+        if task.state.is_final:
+            return task
+        if task.state is JobState.CANCELLING:
+            return replace(task, state=JobState.CANCELLED)
+        self._moved[task.id] += 1
+        done = self._moved[task.id] / self.steps
+        if done < 1:
+            return replace(task, progress=Progress("Fetching", done))
+        if self.breaks_with:
+            return replace(task, state=JobState.FAILED, error=self.breaks_with)
+        if task.verb is ModelVerb.REMOVE:
+            self.known.pop(task.model_id, None)
+        elif task.verb is not ModelVerb.VERIFY:
+            self.known[task.model_id] = ModelInfo(
+                task.model_id, task.model_id.upper(), ModelState.INSTALLED
+            )
+        return replace(task, state=JobState.DONE, message="Installed.")
+
+
+class FakeBackend(FakeModels):
     """A backend that fills what it is given, one event at a time, and can go down.
 
     ``down_after`` ends the connection after so many events; ``frames_fail`` makes jobs fail
@@ -280,6 +368,7 @@ class FakeBackend:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.up = True
         self.down_after: int | None = None
         self.stays_down = False

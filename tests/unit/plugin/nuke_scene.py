@@ -120,6 +120,7 @@ class Wired:
         from genai_fill.adapters.take_files import DiskTakeFiles
         from genai_fill.app.cancel_fill import CancelFill
         from genai_fill.app.follow_job import FollowJob
+        from genai_fill.app.model_desk import ModelDesk
         from genai_fill.app.panel_session import PanelSession
         from genai_fill.app.run_fill import RunFill
         from genai_fill.app.start_backend import BackendConnection
@@ -148,14 +149,16 @@ class Wired:
         self.run = RunFill(
             self.host, submit, FollowJob(connection, clock), folders, files, settings, clock
         )
+        threads = DaemonThreads()
         self.session = PanelSession(
             self.host,
             connection,
             self.run,
             CancelFill(connection),
             fakes.FakeBrowser(),
-            DaemonThreads(),
+            threads,
             lambda bound: next(numbers),
+            ModelDesk(self.host, connection, threads, clock, fakes.PERSON),
         )
 
 

@@ -6,6 +6,7 @@ import itertools
 
 from genai_fill.app.cancel_fill import CancelFill
 from genai_fill.app.follow_job import FollowJob
+from genai_fill.app.model_desk import ModelDesk
 from genai_fill.app.panel_session import PanelSession
 from genai_fill.app.run_fill import RunFill
 from genai_fill.app.start_backend import BackendConnection
@@ -73,6 +74,7 @@ class Rig:
             self.browser,
             self.tasks,
             random_below,
+            ModelDesk(self.host, self.connection, self.tasks, self.clock, PERSON),
         )
 
     def watch(self) -> FillWatch:

@@ -14,6 +14,7 @@ from genai_fill_contract.errors import (
     ErrorCode,
     ErrorReport,
     Internal,
+    InvalidRequest,
     MalformedMessage,
     VersionMismatch,
     WrongToken,
@@ -21,6 +22,17 @@ from genai_fill_contract.errors import (
 from genai_fill_contract.fill import FillRequest, OutputPlace
 from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import EventKind, Job, JobEvent, JobState
+from genai_fill_contract.models import (
+    AddRequest,
+    ChangeRequest,
+    ModelInfo,
+    ModelList,
+    ModelState,
+    ModelTask,
+    ModelTaskList,
+    ModelVerb,
+    PullRequest,
+)
 from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef
 from tests.unit.plugin.fakes import CLEANPLATE
 from tests.unit.plugin.http_server import serving, stream
@@ -275,3 +287,45 @@ def test_closing_a_feed_wakes_its_reader_at_once(server, backend):
     hold.set()
     assert not reader.is_alive()
     assert read == [event(1)]
+
+
+TASK = ModelTask("t 1", "flux", ModelVerb.PULL, JobState.RUNNING, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "body"),
+    [
+        (
+            lambda b: b.pull_model("a/../b", PullRequest(accept_licence=True)),
+            "/v1/models/a%2F..%2Fb/pull",
+            {"accept_licence": True},
+        ),
+        (lambda b: b.add_model(AddRequest("/in/x")), "/v1/models/add", {"path": "/in/x"}),
+        (lambda b: b.verify_model("flux", ChangeRequest()), "/v1/models/flux/verify", {}),
+        (lambda b: b.remove_model("flux", ChangeRequest()), "/v1/models/flux/remove", {}),
+    ],
+)
+def test_work_on_models_is_posted_and_its_task_returned(server, backend, call, path, body):
+    server.json("POST", path, TASK, 202)
+
+    assert call(backend) == TASK
+    assert json.loads(server.requests[0][3]) == body
+
+
+def test_models_and_tasks_are_listed_and_tasks_cancelled(server, backend):
+    models = ModelList((ModelInfo("flux", "FLUX", ModelState.MISSING),), ("/models",))
+    server.json("GET", "/v1/models", models)
+    server.json("GET", "/v1/models/tasks", ModelTaskList((TASK,)))
+    server.json("POST", "/v1/models/tasks/t%201/cancel", TASK)
+
+    assert backend.models() == models
+    assert backend.model_tasks().tasks == (TASK,)
+    assert backend.cancel_model_task("t 1") == TASK
+
+
+def test_a_pull_that_is_refused_raises_what_the_backend_says(server, backend):
+    refusal = InvalidRequest("FLUX has a licence that must be agreed to.", hint="Read it.")
+    server.error("POST", "/v1/models/flux/pull", refusal, 422)
+
+    with pytest.raises(InvalidRequest, match="agreed to"):
+        backend.pull_model("flux", PullRequest())
