@@ -86,12 +86,13 @@ def _engine(
         _check_licence(card, settings)
     except EngineError as error:
         return RefusedEngine(describe(engine_id, family, card, str(error)), error)
-    description = describe(engine_id, family, card)
+    device = str(settings.get("models.device", "auto"))
+    description = describe(engine_id, family, card, device=device)
     threads = settings.get("worker.threads", 0)
     return _KINDS[family.kind](
         Model(folder, family, card),
         description,
-        device=str(settings.get("models.device", "auto")),
+        device=device,
         threads=threads if isinstance(threads, int) else 0,
     )
 

@@ -10,7 +10,7 @@ from genai_fill_contract.engine import (
 )
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import Family
-from genai_fill_server.engines.diffusers.options import lora_options
+from genai_fill_server.engines.diffusers.options import lora_options, speed_options
 
 ID_PREFIX = "diffusers:"
 # Models need to see a good part of the scene, not just a rim, to know what belongs there.
@@ -18,9 +18,12 @@ _CONTEXT_SHARE = 8
 
 
 def describe(
-    engine_id: str, family: Family, card: ModelCard, reason: str = ""
+    engine_id: str, family: Family, card: ModelCard, reason: str = "", device: str = "auto"
 ) -> EngineDescription:
-    """Return the description of a model of ``family``; ``reason`` says why it is not usable."""
+    """Return the description of a model of ``family``; ``reason`` says why it is not usable.
+
+    ``device`` is the setting: not every option is for every device.
+    """
     native = card.native_px or family.native_px
     video = family.kind is EngineKind.VIDEO
     return EngineDescription(
@@ -29,7 +32,7 @@ def describe(
         kind=family.kind,
         domain=ColourDomain.DISPLAY,
         help=_help(family, card),
-        options=(*family.options(card), *lora_options()),
+        options=(*family.options(card), *lora_options(), *speed_options(device)),
         inputs=family.inputs,
         needs_prompt=True,
         uses_negative_prompt=family.uses_negative(card),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,16 +36,18 @@ def step_callback(
 
 
 @contextmanager
-def cancel_checks(pipe: Any, watch: Watch) -> Iterator[None]:
+def cancel_checks(pipe: Any, watch: Watch, compiled: Sequence[nn.Module] = ()) -> Iterator[None]:
     """Look for cancel before every block of every network of ``pipe``.
 
     A step of a large model takes many seconds, and encoding and decoding know no steps.
+    ``compiled`` blocks are looked at from outside only: a hook in one would break it up.
     """
 
     def before_block(module: nn.Module, inputs: Any) -> None:
         del module, inputs
         watch.check()
 
+    inside = {part for whole in compiled for part in whole.modules() if part is not whole}
     hooks = [
         block.register_forward_pre_hook(before_block)
         for network in pipe.components.values()
@@ -53,6 +55,7 @@ def cancel_checks(pipe: Any, watch: Watch) -> Iterator[None]:
         for module in network.modules()
         if isinstance(module, nn.ModuleList)
         for block in module
+        if block not in inside
     ]
     try:
         yield

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genai_fill_server.engines.diffusers.lora import AppliedLora
     from genai_fill_server.engines.diffusers.previews import LatentColours, Previews
     from genai_fill_server.engines.diffusers.prompts import PromptCache
+    from genai_fill_server.engines.diffusers.speed import Speed
 
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Loaded:
     encodings: EncodingCache
     colours: LatentColours | None
     lora: AppliedLora
+    speed: Speed
     placement: str
     facts: Mapping[str, object]
     """What the recipe of every take says of the model and the machine."""
@@ -108,6 +110,7 @@ class ModelEngine:
             memory,
             prompts,
             runtime,
+            speed,
         )
 
         model = self._model
@@ -145,6 +148,7 @@ class ModelEngine:
             kept,
             colours,
             lora.AppliedLora(),
+            speed.Speed(pipe, device, placement),
             placement.value,
             facts,
         )
@@ -166,6 +170,8 @@ class ModelEngine:
 
         if use_lora(loaded.pipe, loaded.lora, job.options, self._model.folder.roots, watch):
             loaded.prompts.clear()
+        if loaded.speed.use(job.options, watch):
+            loaded.encodings.clear()
 
         family = self._model.family
         report_cuts(family.limits(loaded.pipe), job.prompt, job.negative_prompt, watch)
@@ -182,7 +188,7 @@ class ModelEngine:
 
         with (
             translated_errors(what, loaded.device, self._model.card.vram_gb),
-            cancel_checks(loaded.pipe, watch),
+            cancel_checks(loaded.pipe, watch, loaded.speed.compiled),
         ):
             yield
 

@@ -15,6 +15,8 @@ PLATE = "plate"
 DETAIL = "detail"
 LORA = "lora"
 LORA_STRENGTH = "lora_strength"
+CHANNELS_LAST = "channels_last"
+COMPILE = "compile"
 
 
 def steps_option(default: int, maximum: int = 150) -> EngineOption:
@@ -102,6 +104,31 @@ def lora_options() -> tuple[EngineOption, ...]:
             advanced=True,
         ),
     )
+
+
+def speed_options(device: str) -> tuple[EngineOption, ...]:
+    """Return the options that may make a model faster on ``device`` (the setting)."""
+    layout = EngineOption(
+        CHANNELS_LAST,
+        "Channels last",
+        OptionType.BOOL,
+        False,
+        "Keeps the weights of convolutions in the order that tensor cores read. It may be "
+        "faster for models with many of them (Stable Diffusion), and changes the last bits of "
+        "a result. Not measured.",
+        advanced=True,
+    )
+    compiled = EngineOption(
+        COMPILE,
+        "Compile",
+        OptionType.BOOL,
+        False,
+        "Compiles the model's blocks when first used: minutes once for each crop size, then it "
+        "may be faster. Changes the last bits of a result. Needs a GPU with the whole model on "
+        "it; where it fails the model runs without, and the log says so. Not measured.",
+        advanced=True,
+    )
+    return (layout,) if device.startswith("cpu") else (layout, compiled)
 
 
 def hole_content_option() -> EngineOption:
