@@ -25,10 +25,13 @@ def _require(condition: bool, message: str, hint: str) -> None:
 class MatteShaping:
     """Three separate controls, in real pixels of the plate.
 
+    A pixel in which the object shows (matte above about 0.02) is replaced whole; soft edges
+    lie outside the matte.
+
     ``grow_px`` dilates (or, negative, erodes) the matte: a Euclidean distance.
     ``feather_px`` is the width of the soft edge given to the engine, outside the grown
-    matte. ``blend_px`` is the width of the soft edge of the composite, outside the grown
-    matte; beyond ``grow_px + blend_px`` the plate is untouched, bit for bit.
+    matte, at least the blend's. ``blend_px`` is the width of the soft edge of the composite,
+    outside the grown matte; beyond ``grow_px + blend_px`` the plate is untouched, bit for bit.
     """
 
     grow_px: float = 4.0

@@ -1,10 +1,16 @@
 """Grow, feather and blend a roto matte, in real pixels, soft edges kept.
 
 Three separate controls. *Grow* is a grey-level dilation (negative: erosion) with a Euclidean
-disc. *Feather* and *blend* add a soft edge outside the grown matte. Guarantees, for a matte m
-with values 0 to 1 whose non-zero pixels are its support:
+disc. *Feather* and *blend* add a soft edge outside the grown matte.
 
-- ``grow_px >= 0``: the result is nowhere less than m; the artist's matte is kept whole.
+A soft or motion-blurred edge of the matte says that the object is still in the pixel, if only
+by a share. Keeping that share of the plate would keep a ghost of the object's outline, so a
+pixel in which the object shows counts as whole (`cover`), and soft edges begin outside.
+
+Guarantees, for a matte m with values 0 to 1 whose non-zero pixels are its support:
+
+- ``grow_px >= 0``: the result is nowhere less than m (but for noise); the artist's matte is
+  kept whole.
 - the result is exactly 0 at every pixel farther than ``grow_px + soft_px`` from the support.
 - a larger matte, a larger grow or a wider edge never gives a smaller value (but for the last
   bit or two of float32 where the matte is soft).
@@ -23,6 +29,12 @@ import numpy.typing as npt
 from genai_fill_contract.fill import MatteShaping
 
 Matte = npt.NDArray[np.float32]
+
+NOISE = 0.002
+"""Up to this value a matte's pixel is a keyer's noise, not the object."""
+
+SHOWS = 0.02
+"""From this value on the object shows in a pixel."""
 
 _BLOCK_VALUES = 1 << 16  # a block of rows that stays in the second-level cache
 
@@ -57,12 +69,22 @@ def blend_matte(matte: Matte, shaping: MatteShaping) -> Matte:
 
 def shape_matte(matte: Matte, shaping: MatteShaping) -> tuple[Matte, Matte]:
     """Return both `generation_matte` and `blend_matte`, sharing what they have in common."""
-    grown = grow(matte, shaping.grow_px)
+    grown = grow(cover(matte), shaping.grow_px)
     blend = soften(grown, shaping.blend_px)
     if shaping.feather_px <= shaping.blend_px:
         return blend, blend
     # The wider edge is the larger one but for rounding; the promise is kept without it.
     return np.maximum(soften(grown, shaping.feather_px), blend), blend
+
+
+def cover(matte: Matte) -> Matte:
+    """Return ``matte`` with 1 wherever the object shows, 0 where there is only noise.
+
+    Linear between `NOISE` and `SHOWS`, so that a slow ramp does not get a hard edge.
+    """
+    scale = np.float32(1.0 / (SHOWS - NOISE))
+    lifted = (matte.astype(np.float32, copy=False) - np.float32(NOISE)) * scale
+    return np.clip(lifted, 0, 1, out=lifted)
 
 
 def grow(matte: Matte, radius_px: float) -> Matte:

@@ -6,6 +6,8 @@ from hypothesis.extra.numpy import arrays
 
 from genai_fill_contract.fill import MatteShaping
 from genai_fill_server.domain.matte_shaping import (
+    NOISE,
+    SHOWS,
     blend_matte,
     generation_matte,
     grow,
@@ -123,3 +125,20 @@ def test_a_wide_edge_on_a_large_matte_is_exact_far_from_it():
     for row, column, distance in ((350, 559, 200.0), (359 + 150, 359 + 150, 150 * 2**0.5)):
         u = distance / 300
         assert softened[row, column] == pytest.approx(1 - u * u * (3 - 2 * u), abs=1e-5)
+
+
+def test_a_pixel_in_which_the_object_shows_is_replaced_whole():
+    matte = np.zeros((40, 40), np.float32)
+    matte[10:30, 10:30] = np.linspace(0, 1, 20, dtype=np.float32)  # a motion-blurred edge
+    shaping = MatteShaping(grow_px=0, feather_px=4, blend_px=4)
+
+    blend = blend_matte(matte, shaping)
+
+    assert (blend[matte >= SHOWS] == 1).all()
+    assert (blend[15, 5:11] < 1).any()  # the soft edge lies outside
+
+
+def test_a_keyers_noise_is_not_an_object():
+    noise = np.full((20, 20), NOISE, np.float32)
+
+    assert not generation_matte(noise, MatteShaping()).any()
