@@ -18,16 +18,8 @@ from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, 
 from genai_fill_server.engines.cleanplate.diffusion import membrane, pull_push
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
 from genai_fill_server.engines.cleanplate.lighting import log_gain
-from genai_fill_server.engines.cleanplate.motion import (
-    Matrix,
-    Points,
-    corners_of,
-    fit,
-    is_sane,
-    moved,
-    track,
-    warped,
-)
+from genai_fill_server.engines.cleanplate.motion import corners_of, track, warped
+from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, is_sane, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 

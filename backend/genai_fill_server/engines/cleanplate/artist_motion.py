@@ -18,16 +18,8 @@ from genai_fill_server.engines.cleanplate.alignment import Target
 from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.diffusion import pull_push
 from genai_fill_server.engines.cleanplate.encoding import Floats
-from genai_fill_server.engines.cleanplate.motion import (
-    CameraMotion,
-    Labelled,
-    Matrix,
-    Points,
-    Step,
-    fit,
-    identity,
-    moved,
-)
+from genai_fill_server.engines.cleanplate.motion import CameraMotion, Labelled, Step
+from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, identity, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.service.ports import Shot

@@ -27,14 +27,9 @@ from genai_fill_server.engines.cleanplate.description import (
     Direction,
 )
 from genai_fill_server.engines.cleanplate.encoding import Floats
-from genai_fill_server.engines.cleanplate.motion import (
-    Matrix,
-    Step,
-    Ways,
-    identity,
-    linked,
-)
+from genai_fill_server.engines.cleanplate.motion import Step, Ways, linked
 from genai_fill_server.engines.cleanplate.patches import Patches
+from genai_fill_server.engines.cleanplate.planes import Matrix, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
 from genai_fill_server.engines.cleanplate.transfer import (

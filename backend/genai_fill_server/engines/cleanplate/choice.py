@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.alignment import Alignment, Mask, Target
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
-from genai_fill_server.engines.cleanplate.motion import Matrix, warped
+from genai_fill_server.engines.cleanplate.motion import warped
+from genai_fill_server.engines.cleanplate.planes import Matrix
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 

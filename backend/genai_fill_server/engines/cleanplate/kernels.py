@@ -172,6 +172,35 @@ def _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, 
             shifts[y, x, c] = scratch[0, c]
 
 
+@numba.njit(cache=True, nogil=True)
+def _propagate(  # type: ignore[no-untyped-def]
+    features, allowed, y, x, step, radius, limit, near, field, distance, shifts, scratch
+):
+    """Try for (y, x) what its neighbours beside and above (or below) match."""
+    for turn in range(2):
+        ny, nx = (y, x + step) if turn == 0 else (y + step, x)
+        cy = np.int64(field[ny, nx, 0]) + (y - ny)
+        cx = np.int64(field[ny, nx, 1]) + (x - nx)
+        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch)
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(  # type: ignore[no-untyped-def]
+    features, allowed, y, x, state, radius, limit, near, field, distance, shifts, scratch
+):
+    """Try for (y, x) random places ever nearer to its match; return the random state after."""
+    reach = max(allowed.shape[0], allowed.shape[1])
+    while reach >= 1:
+        span = np.uint64(2 * reach + 1)
+        state = state * _MULTIPLIER + _INCREMENT
+        cy = np.int64(field[y, x, 0]) + np.int64((state >> np.uint64(33)) % span) - reach
+        state = state * _MULTIPLIER + _INCREMENT
+        cx = np.int64(field[y, x, 1]) + np.int64((state >> np.uint64(33)) % span) - reach
+        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch)
+        reach = reach // 2
+    return state
+
+
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
     " float32[:,:,::1], int64, float32, float32, boolean, uint64)",
@@ -194,48 +223,12 @@ def match_patches(  # type: ignore[no-untyped-def]
     scratch = np.empty((3, COLOURS), np.float32)
     for k in range(wanted.shape[0]):
         y, x = wanted[k, 0], wanted[k, 1]
-        for turn in range(2):
-            ny, nx = (y, x + step) if turn == 0 else (y + step, x)
-            cy = np.int64(field[ny, nx, 0]) + (y - ny)
-            cx = np.int64(field[ny, nx, 1]) + (x - nx)
-            _try(
-                features,
-                allowed,
-                y,
-                x,
-                cy,
-                cx,
-                radius,
-                limit,
-                near,
-                field,
-                distance,
-                shifts,
-                scratch,
-            )
-        reach = max(allowed.shape[0], allowed.shape[1])
-        while reach >= 1:
-            span = np.uint64(2 * reach + 1)
-            state = state * _MULTIPLIER + _INCREMENT
-            cy = np.int64(field[y, x, 0]) + np.int64((state >> np.uint64(33)) % span) - reach
-            state = state * _MULTIPLIER + _INCREMENT
-            cx = np.int64(field[y, x, 1]) + np.int64((state >> np.uint64(33)) % span) - reach
-            _try(
-                features,
-                allowed,
-                y,
-                x,
-                cy,
-                cx,
-                radius,
-                limit,
-                near,
-                field,
-                distance,
-                shifts,
-                scratch,
-            )
-            reach = reach // 2
+        _propagate(
+            features, allowed, y, x, step, radius, limit, near, field, distance, shifts, scratch
+        )
+        state = _search(
+            features, allowed, y, x, state, radius, limit, near, field, distance, shifts, scratch
+        )
 
 
 @numba.njit(

@@ -21,13 +21,8 @@ from genai_fill_server.engines.cleanplate.alignment import Target, Way, align
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.encoding import Floats
-from genai_fill_server.engines.cleanplate.motion import (
-    CameraMotion,
-    Matrix,
-    Points,
-    moved,
-    warped,
-)
+from genai_fill_server.engines.cleanplate.motion import CameraMotion, warped
+from genai_fill_server.engines.cleanplate.planes import Matrix, Points, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds
 from genai_fill_server.engines.cleanplate.trails import Trail

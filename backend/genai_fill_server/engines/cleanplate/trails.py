@@ -9,15 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genai_fill_server.engines.cleanplate.motion import (
-    CameraMotion,
-    Matrix,
-    Points,
-    Step,
-    Ways,
-    identity,
-    linked,
-)
+from genai_fill_server.engines.cleanplate.motion import CameraMotion, Step, Ways, linked
+from genai_fill_server.engines.cleanplate.planes import Matrix, Points, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy
 
 
