@@ -13,6 +13,7 @@ import OpenImageIO as oiio  # noqa: N813 - its own community spells it so
 
 from genai_fill_contract.errors import MissingFrames, UnreadableImage
 from genai_fill_contract.plate import Window
+from genai_fill_server.imaging.exr_header import MAX_ENTRIES, has_absurd_header
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ def opened(path: str, frame: int) -> Iterator[oiio.ImageInput]:
             path=path,
             frame=frame,
         )
+    if has_absurd_header(path):
+        raise unreadable(path, frame, f"its header has more than {MAX_ENTRIES} entries")
     with quietly(path, frame):
         image = oiio.ImageInput.open(path, _as_it_is())
     if image is None:
