@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen, QStandardItemModel
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from genai_fill.app.panel_state import PanelState
 from genai_fill.ui.buttons import GlyphButton
@@ -15,7 +15,7 @@ from genai_fill.ui.palette import Tone, mix, tone_colour
 from genai_fill.ui.phrases import COMMERCIAL_WORDS, one_line, plain_tooltip, shorten
 from genai_fill_contract.engine import CommercialUse, EngineDescription
 
-_TONES = {
+COMMERCIAL_TONES = {
     CommercialUse.YES: Tone.GOOD,
     CommercialUse.NO: Tone.BAD,
     CommercialUse.WITH_LICENCE: Tone.WARNING,
@@ -91,6 +91,7 @@ class EngineChooser(QWidget):
 
     chosen = Signal(str)
     refresh_asked = Signal()
+    models_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -103,6 +104,10 @@ class EngineChooser(QWidget):
             "Ask the backend again which engines it has; starts the backend if needed.",
             self,
         )
+        self.models = QPushButton("Models…", self)
+        self.models.setAccessibleName("Models")
+        self.models.setToolTip("See, fetch, add, check and remove the models of the backend.")
+        self.models.setAutoDefault(False)
         self.licence = Badge(self, gives_way=True)
         self.commercial = Badge(self, gives_way=False)
         self.reason = PlainLabel("", self, tone=Tone.WARNING)
@@ -125,12 +130,13 @@ class EngineChooser(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
-        layout.addWidget(row_of(self.choice, self.refresh, parent=self))
+        layout.addWidget(row_of(self.choice, self.refresh, self.models, parent=self))
         layout.addLayout(badges)
         layout.addWidget(self.reason)
         layout.addWidget(self.others)
         self.choice.committed.connect(self._choose)
         self.refresh.clicked.connect(self.refresh_asked)
+        self.models.clicked.connect(self.models_asked)
 
     def show_state(self, state: PanelState) -> None:
         """Show the engines there are and which one the node has."""
@@ -177,7 +183,7 @@ class EngineChooser(QWidget):
         model = f"Model: {engine.model}" if engine.model else "No model: an algorithm."
         self.licence.show_text(engine.licence, Tone.QUIET, f"{model}\nLicence: {engine.licence}")
         words = COMMERCIAL_WORDS[engine.commercial_use]
-        tone = _TONES[engine.commercial_use]
+        tone = COMMERCIAL_TONES[engine.commercial_use]
         self.commercial.show_text(words, tone, "Whether a studio may ship what it makes.")
 
     def _show_reasons(self, state: PanelState, engine: EngineDescription | None) -> None:

@@ -7,13 +7,9 @@ thread, and whatever reaches a dead widget is dropped.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
-
 from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
-from shiboken6 import isValid
 
 from genai_fill.app.panel_state import PanelActions, PanelState
 from genai_fill.ui.activity import ActivityArea
@@ -22,7 +18,9 @@ from genai_fill.ui.error_area import ErrorArea
 from genai_fill.ui.form import MARGIN_PX, Line
 from genai_fill.ui.header import Header
 from genai_fill.ui.log_view import LogView
+from genai_fill.ui.models_dialog import ModelsDialog
 from genai_fill.ui.settings_area import SettingsArea
+from genai_fill.ui.subscription import Subscription, ending, listener_of
 from genai_fill.ui.tab_order import tab_in_reading_order
 from genai_fill.ui.take_list import TakeList
 
@@ -32,7 +30,7 @@ FOLLOW_EVERY_MS = 250
 class FillPanel(QWidget):
     """GenAI Fill's panel."""
 
-    _state_came = Signal(object)
+    state_came = Signal(object)
 
     def __init__(self, actions: PanelActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,7 +41,8 @@ class FillPanel(QWidget):
         self._state: PanelState | None = None
         self._next: PanelState | None = None
         self._drawing = False
-        self._subscription = _Subscription()
+        self._subscription = Subscription()
+        self.models: ModelsDialog | None = None
         self.header = Header(self)
         self.error = ErrorArea(self)
         self.pages = QStackedWidget(self)
@@ -79,7 +78,7 @@ class FillPanel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Listen and follow the selection while shown."""
         super().showEvent(event)
-        self._subscription.begin(self._actions, _listener_of(self))
+        self._subscription.begin(self._actions, listener_of(self))
         self._receive(self._actions.state)
         self._timer.start()
 
@@ -126,7 +125,7 @@ class FillPanel(QWidget):
 
     def _connect(self) -> None:
         actions = self._actions
-        self._state_came.connect(self._receive)
+        self.state_came.connect(self._receive)
         self.empty.create_asked.connect(self._create_node)
         self.error.dismissed.connect(self._dismiss_error)
         self.settings.edited.connect(self._edit)
@@ -135,6 +134,7 @@ class FillPanel(QWidget):
         self.settings.options.rebuilt.connect(self._order_tabs)
         self.settings.options.reset_asked.connect(self._reset_options)
         self.settings.chooser.refresh_asked.connect(self._refresh_engines)
+        self.settings.chooser.models_asked.connect(self._open_models)
         self.settings.seed.roll_asked.connect(self._roll_seed)
         self.activity.generate_asked.connect(self._generate)
         self.activity.cancel_asked.connect(self._cancel)
@@ -154,7 +154,7 @@ class FillPanel(QWidget):
             shortcut.activated.connect(self._generate)
             shortcut.activatedAmbiguously.connect(self._generate)
         # Of a function that does not know the panel: by then there is none.
-        self.destroyed.connect(_ending(self._subscription))
+        self.destroyed.connect(ending(self._subscription))
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.stop)
@@ -225,6 +225,15 @@ class FillPanel(QWidget):
     def _refresh_engines(self) -> None:
         self._actions.refresh_engines()
 
+    def _open_models(self) -> None:
+        """Open the window of models, or bring it to the front."""
+        if self.models is None:
+            self.models = ModelsDialog(self._actions, self)
+        self.models.show()
+        self.models.raise_()
+        self.models.activateWindow()
+        self._actions.refresh_models()
+
     def _roll_seed(self) -> None:
         self._actions.roll_seed()
 
@@ -235,39 +244,3 @@ class FillPanel(QWidget):
         # What was typed is committed first: the host's undo then brings it back.
         self.settings.commit_pending()
         self._actions.restore_take_settings(version)
-
-
-class _Subscription:
-    """Listening to the actions, begun and ended as often as the panel shows and hides."""
-
-    def __init__(self) -> None:
-        self._end: Callable[[], None] | None = None
-
-    def begin(self, actions: PanelActions, listener: Callable[[PanelState], None]) -> None:
-        if self._end is None:
-            self._end = actions.subscribe(listener)
-
-    def end(self) -> None:
-        if self._end is not None:
-            end, self._end = self._end, None
-            end()
-
-
-def _ending(subscription: _Subscription) -> Callable[[], None]:
-    def end() -> None:
-        subscription.end()
-
-    return end
-
-
-def _listener_of(panel: FillPanel) -> Callable[[PanelState], None]:
-    """Return a listener that does not keep the panel alive, and never wakes a dead one."""
-    alive = weakref.ref(panel)
-
-    def listen(state: PanelState) -> None:
-        panel = alive()
-        if panel is not None and isValid(panel):
-            # A signal, so that a state told on another thread is drawn on this one.
-            panel._state_came.emit(state)
-
-    return listen

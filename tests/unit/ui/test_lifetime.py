@@ -14,8 +14,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QStackedWidget
 from shiboken6 import isValid
 
-from genai_fill.ui.panel import FOLLOW_EVERY_MS, FillPanel, _listener_of
+from genai_fill.ui.panel import FOLLOW_EVERY_MS, FillPanel
 from genai_fill.ui.prompt_editor import COMMIT_AFTER_MS
+from genai_fill.ui.subscription import listener_of
 from tests.fakes.panel_actions import FakeActions, ready_state
 
 
@@ -134,7 +135,7 @@ def test_listening_does_not_keep_a_panel_alive(app):
     """Even where the layout that held it goes without a word."""
     actions = FakeActions(ready_state())
     panel = FillPanel(actions)
-    listener = _listener_of(panel)
+    listener = listener_of(panel)
     gone = weakref.ref(panel)
     del panel
     gc.collect()
