@@ -92,7 +92,7 @@ class ImageEngine(ModelEngine):
         `GenerationFailed`, `InvalidOption`.
         """
         check_steps(job.options)
-        loaded = self._ready(watch)
+        loaded = self._ready(job, watch)
         prompt = self._prompt_arguments(loaded, job, watch)
         work = _Work(loaded, prompt, job.options, watch, self._previews(loaded, watch))
         self._note_size(shot, job.options, watch)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from genai_fill_server.engines.diffusers import eight_bit
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.runtime import free_gb, out_of_memory
 
@@ -21,6 +22,8 @@ class Placement(enum.StrEnum):
 
     RESIDENT = "resident"
     """All of them, all the time."""
+    EIGHT_BIT = "8-bit weights"
+    """All of them, the blocks' weights rounded to 8 bits: close to the same pictures."""
     PARTS = "parts"
     """One part at a time: text encoder, denoiser, VAE; the others wait in main memory."""
     LAYERS = "layers"
@@ -29,9 +32,13 @@ class Placement(enum.StrEnum):
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Device memory in GB (2**30 bytes) that a model needs in each placement."""
+    """Device memory in GB (2**30 bytes) that a model needs in each placement.
+
+    ``eight_bit`` is None where weights cannot be rounded.
+    """
 
     resident: float
+    eight_bit: float | None
     parts: float
     layers: float
 
@@ -47,8 +54,10 @@ def memory_need(pipe: Any, card: ModelCard, working_gb: float) -> MemoryNeed:
         for part in pipe.components.values()
         if isinstance(part, nn.Module)
     ]
+    resident = max(card.vram_gb, sum(sizes) + working_gb)
     return MemoryNeed(
-        resident=max(card.vram_gb, sum(sizes) + working_gb),
+        resident=resident,
+        eight_bit=resident - eight_bit.saved_bytes(pipe) / _GIB if eight_bit.is_there() else None,
         parts=max(card.offloaded_gb, max(sizes, default=0.0) + working_gb),
         layers=working_gb + _LEAST_FOR_LAYERS_GB,
     )
@@ -58,10 +67,11 @@ def choose_placement(need: MemoryNeed, free: float) -> Placement | None:
     """Return the fastest placement that fits into ``free`` GB, None if none does."""
     for placement, gigabytes in (
         (Placement.RESIDENT, need.resident),
+        (Placement.EIGHT_BIT, need.eight_bit),
         (Placement.PARTS, need.parts),
         (Placement.LAYERS, need.layers),
     ):
-        if gigabytes <= free:
+        if gigabytes is not None and gigabytes <= free:
             return placement
     return None
 
@@ -83,7 +93,9 @@ def place(pipe: Any, device: torch.device, need: MemoryNeed, what: str) -> Place
 
 def put(pipe: Any, device: torch.device, placement: Placement) -> None:
     """Put ``pipe`` onto ``device`` as ``placement`` says."""
-    if placement is Placement.RESIDENT:
+    if placement is Placement.EIGHT_BIT:
+        eight_bit.round_weights(pipe)
+    if placement in (Placement.RESIDENT, Placement.EIGHT_BIT):
         pipe.to(device)
         return
     if placement is Placement.PARTS:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import Family
 from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
-from genai_fill_server.engines.diffusers.options import Options
+from genai_fill_server.engines.diffusers.options import LORA, Options
 from genai_fill_server.engines.diffusers.picture import Sizing
 from genai_fill_server.service.ports import EngineJob, Watch
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from genai_fill_server.engines.diffusers.encodings import EncodingCache
     from genai_fill_server.engines.diffusers.lora import AppliedLora
+    from genai_fill_server.engines.diffusers.memory import Placement
     from genai_fill_server.engines.diffusers.previews import LatentColours, Previews
     from genai_fill_server.engines.diffusers.prompts import PromptCache
     from genai_fill_server.engines.diffusers.speed import Speed
@@ -53,6 +54,8 @@ class Loaded:
     placement: str
     facts: Mapping[str, object]
     """What the recipe of every take says of the model and the machine."""
+    is_rounded: bool = False
+    """Whether its weights are 8 bits."""
 
 
 class ModelEngine:
@@ -102,7 +105,7 @@ class ModelEngine:
         self._loaded = None
         give_memory_back(device)
 
-    def _load(self, watch: Watch) -> Loaded:
+    def _load(self, watch: Watch, *, may_round: bool = True) -> Loaded:
         from genai_fill_server.engines.diffusers import (
             encodings,
             loading,
@@ -121,16 +124,7 @@ class ModelEngine:
         watch.check()
         colours = _fitted_colours(pipe.vae)
         watch.check()
-        with runtime.translated_errors(
-            f"loading {model.folder.name!r}", device, model.card.vram_gb
-        ):
-            need = memory.memory_need(pipe, model.card, model.family.working_gb)
-            placement = memory.place(pipe, device, need, f"loading {model.folder.name!r}")
-        if placement is not memory.Placement.RESIDENT:
-            watch.log(
-                f"{device} has {runtime.free_gb(device):.1f} GB free and the model wants "
-                f"{need.resident:.1f} GB: it runs by {placement.value}, which is slower."
-            )
+        placement = self._placed(pipe, device, watch, may_round=may_round)
         facts = {
             "model": fingerprint(model.folder),
             "device": str(device),
@@ -151,11 +145,41 @@ class ModelEngine:
             speed.Speed(pipe, device, placement),
             placement.value,
             facts,
+            placement is memory.Placement.EIGHT_BIT,
         )
 
-    def _ready(self, watch: Watch) -> Loaded:
+    def _placed(
+        self, pipe: Any, device: torch.device, watch: Watch, *, may_round: bool
+    ) -> Placement:
+        """Put the model onto the device in the fastest way that fits; say so if it is not whole."""
+        from genai_fill_server.engines.diffusers import memory, runtime
+
+        model = self._model
+        what = f"loading {model.folder.name!r}"
+        with runtime.translated_errors(what, device, model.card.vram_gb):
+            need = memory.memory_need(pipe, model.card, model.family.working_gb)
+            if not may_round:
+                need = replace(need, eight_bit=None)
+            placement = memory.place(pipe, device, need, what)
+        if placement is not memory.Placement.RESIDENT:
+            way = (
+                "with weights rounded to 8 bits, which changes the picture a little"
+                if placement is memory.Placement.EIGHT_BIT
+                else f"by {placement.value}, which is slower"
+            )
+            watch.log(
+                f"{device} has {runtime.free_gb(device):.1f} GB free and the model wants "
+                f"{need.resident:.1f} GB: it runs {way}."
+            )
+        return placement
+
+    def _ready(self, job: EngineJob, watch: Watch) -> Loaded:
         self.prepare(watch)
         assert self._loaded is not None
+        if self._loaded.is_rounded and job.options.get(LORA):
+            watch.log("A LoRA cannot be mixed into 8-bit weights: the model is loaded again.")
+            self.release()
+            self._loaded = self._load(watch, may_round=False)
         watch.note("diffusers", dict(self._loaded.facts))
         self._loaded.encodings.begin_job()
         return self._loaded

@@ -69,7 +69,7 @@ class VideoEngine(ModelEngine):
 
         Raises `OutOfMemory`, `GenerationFailed`.
         """
-        loaded = self._ready(watch)
+        loaded = self._ready(job, watch)
         prompt = self._prompt_arguments(loaded, job, watch)
         crop = shot.window(shot.frames.first)
         fit = fit_crop(crop.height, crop.width, self._sizing())

@@ -13,7 +13,7 @@ from tests.compliance.engines.suite import RecordingWatch
 from tests.unit.backend.engines.diffusers.arrays import noisy_shot
 from tests.unit.backend.engines.diffusers.driving import engine_of, fill, job_of
 
-NEED = MemoryNeed(resident=15.0, parts=8.0, layers=3.0)
+NEED = MemoryNeed(resident=15.0, eight_bit=9.0, parts=8.0, layers=3.0)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,8 @@ NEED = MemoryNeed(resident=15.0, parts=8.0, layers=3.0)
     [
         (24.0, Placement.RESIDENT),
         (15.0, Placement.RESIDENT),
-        (14.9, Placement.PARTS),
+        (14.9, Placement.EIGHT_BIT),
+        (8.9, Placement.PARTS),
         (7.9, Placement.LAYERS),
         (2.9, None),
     ],
@@ -93,3 +94,92 @@ def test_a_model_in_parts_fills_like_one_that_is_resident(tiny, name, monkeypatc
     np.testing.assert_allclose(after, before, atol=1e-5)
     assert watch.notes["diffusers"]["placement"] == "parts"
     assert any("runs by parts" in line for line in watch.lines)
+
+
+def test_without_the_library_no_weights_are_rounded():
+    assert choose_placement(dataclasses.replace(NEED, eight_bit=None), 14.9) is Placement.PARTS
+
+
+@pytest.fixture
+def cramped(monkeypatch):
+    """A device on which the model fits with 8-bit weights only; the CPU stands in for it."""
+    import torch
+
+    place = memory.choose_placement
+
+    def placed(pipe, device, need, what):
+        free = need.resident - 1e-9
+        placement = place(need, free)
+        # Parts would need accelerate to move them; what is chosen is what is asked here.
+        put = placement if placement is Placement.EIGHT_BIT else Placement.RESIDENT
+        memory.put(pipe, torch.device("cpu"), put)
+        return placement
+
+    monkeypatch.setattr(memory, "place", placed)
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion", "flux2-klein", "wan-vace", "flux-fill"])
+def test_eight_bit_weights_fill_nearly_alike_and_the_same_every_time(tiny, name, request):
+    settings = {"models__allow_non_commercial": True}
+    engine = engine_of(tiny(name), **settings)
+    shot, job = noisy_shot(48, 64, 1), job_of(engine, steps=2)
+    before = fill(engine, shot, job)[0].pixels
+    engine.release()
+
+    request.getfixturevalue("cramped")
+    watch = RecordingWatch()
+    after = fill(engine, shot, job, watch)[0].pixels
+    again = fill(engine, shot, job)[0].pixels
+    engine.release()
+    anew = fill(engine, shot, job)[0].pixels
+    engine.release()
+
+    assert not np.array_equal(after, before)
+    assert np.abs(after - before).mean() < 0.01
+    np.testing.assert_array_equal(again, after)
+    np.testing.assert_array_equal(anew, after)
+    assert watch.notes["diffusers"]["placement"] == "8-bit weights"
+    assert any("rounded to 8 bits" in line for line in watch.lines)
+
+
+def test_what_eight_bits_save_is_what_they_save(tiny):
+    from genai_fill_server.engines.diffusers import eight_bit
+
+    def held(pipe):
+        parts = (pipe.transformer, pipe.text_encoder)
+        weights = [p for part in parts for p in part.parameters()]
+        plain = [
+            getattr(w, inner)
+            for w in weights
+            for inner in (w.__tensor_flatten__()[0] if hasattr(w, "qdata") else ("data",))
+        ]
+        return sum(t.numel() * t.element_size() for t in plain)
+
+    engine = engine_of(tiny("flux2-klein"))
+    engine.prepare(RecordingWatch())
+    pipe = engine._loaded.pipe
+    before, promised = held(pipe), eight_bit.saved_bytes(pipe)
+    vae = {key: value.clone() for key, value in pipe.vae.state_dict().items()}
+
+    eight_bit.round_weights(pipe)
+
+    assert promised > 0.2 * before
+    assert before - held(pipe) == pytest.approx(promised, rel=0.05)
+    assert all((pipe.vae.state_dict()[key] == value).all() for key, value in vae.items())
+    engine.release()
+
+
+def test_a_lora_is_not_mixed_into_eight_bit_weights(tiny, cramped):
+    from genai_fill_contract.errors import GenAIFillError
+
+    engine = engine_of(tiny("stable-diffusion"))
+    engine.prepare(RecordingWatch())
+    assert engine._loaded.placement == "8-bit weights"
+    watch = RecordingWatch()
+
+    with pytest.raises(GenAIFillError):  # there is no such file; the model is another by then
+        fill(engine, noisy_shot(), job_of(engine, lora="/no/such.safetensors"), watch)
+
+    assert engine._loaded.placement == "parts"
+    assert any("8-bit weights" in line for line in watch.lines)
+    engine.release()
