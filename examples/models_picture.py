@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from examples.panel_picture import grab, qt_application
 
 
-def models_picture(path: Path, *, ratio: float = 1.5) -> Path:
+def models_picture(path: Path, *, ratio: float = 1.25) -> Path:
     """Save a picture of the window with a pull under way and a licence to agree to.
 
     Nothing is fetched: it shows the stand-in's models. Raises OSError.
