@@ -49,6 +49,7 @@ from genai_fill_server.service.ports import EngineJob
 from genai_fill_server.service.run_fill import run_fill
 from tests.fakes.array_shot import QuietWatch
 
+_LEAST_WINDOW = 5
 PROMPT = "an old brick wall in soft evening light"
 
 
@@ -160,6 +161,7 @@ class Bench:
         if setup.steps:
             options["steps"] = setup.steps
         if self.is_video:
+            frames = max(frames, _LEAST_WINDOW)
             options["window_frames"] = frames
         self.options = options
         self.result = Result(
