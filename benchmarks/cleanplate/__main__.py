@@ -1,14 +1,19 @@
-"""Run: ``python -m benchmarks.cleanplate [--kind moving] [--case NAME] [--sheet FOLDER]``."""
+"""Every case by every method, then every bar: ``python -m benchmarks.cleanplate --speed``.
+
+``--kind moving`` and ``--case NAME`` narrow it, ``--sheet FOLDER`` writes pictures.
+"""
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks.cleanplate import bars, speed
 from benchmarks.cleanplate.cases import Case, cases
 from benchmarks.cleanplate.metrics import Score, display, score
 from benchmarks.cleanplate.peers import PEERS, by_biharmonic
@@ -20,7 +25,7 @@ from tests.fakes.array_shot import ArrayShot, QuietWatch
 def by_engine(plates: np.ndarray, mattes: np.ndarray, threads: int = 2) -> np.ndarray:
     """Fill with the clean-plate engine."""
     watch = QuietWatch()
-    engine = create({"threads": threads})[0]
+    engine = create({"worker.threads": threads})[0]
     engine.prepare(watch)
     job = EngineJob(seeds=(1,))
     return np.array([f.pixels for f in engine.fill(ArrayShot(plates, mattes), job, watch)])
@@ -30,8 +35,9 @@ def run_case(case: Case, peers: dict, sheet: Path | None) -> dict[str, tuple[Sco
     """Fill one case with the engine and its peers; return scores and seconds a frame."""
     results, pictures = {}, {}
     methods = {"cleanplate": by_engine, **peers}
-    if case.kind == "still":
+    if peers and case.kind in ("static", "still"):
         methods = {**methods, "biharmonic": by_biharmonic}
+    if case.kind == "still":
         methods.pop("flow", None)
         methods.pop("median", None)
         methods.pop("plane", None)
@@ -47,13 +53,20 @@ def run_case(case: Case, peers: dict, sheet: Path | None) -> dict[str, tuple[Sco
 
 
 def _write_sheet(path: Path, case: Case, pictures: dict[str, np.ndarray]) -> None:
+    """Write the first and the middle frame round the matte, methods side by side."""
+    shown = {"plate": case.plates, "truth": case.truths}
+    shown |= {n: pictures[n] for n in ("cleanplate", "flow", "telea") if n in pictures}
     rows = []
     for index in sorted({0, len(case.plates) // 2}):
         ys, xs = np.nonzero(case.mattes[index] > 0)
         at = np.s_[max(0, ys.min() - 30) : ys.max() + 30, max(0, xs.min() - 30) : xs.max() + 30]
-        shown = [case.plates[index], case.truths[index]]
-        shown += [pictures[n][index] for n in pictures if n in ("cleanplate", "flow", "telea")]
-        rows.append(np.hstack([display(p[at]) for p in shown]))
+        tiles = []
+        for name, frames in shown.items():
+            tile = np.ascontiguousarray(display(frames[index][at]))
+            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, 16)
+            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (1, 1, 1), 1, 16)
+            tiles.append(tile)
+        rows.append(np.hstack(tiles))
     width = max(r.shape[1] for r in rows)
     rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
     picture = (np.vstack(rows)[..., ::-1] * 255).astype(np.uint8)
@@ -62,28 +75,43 @@ def _write_sheet(path: Path, case: Case, pictures: dict[str, np.ndarray]) -> Non
 
 
 def main() -> None:
-    """Print a table of every case and method, and means by kind."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", default="")
-    parser.add_argument("--case", default="")
-    parser.add_argument("--only", action="store_true", help="the engine alone, no peers")
-    parser.add_argument("--sheet", type=Path, default=None)
-    arguments = parser.parse_args()
+    """Print a table of every case and method, means by kind, and the bars."""
+    arguments = _arguments()
     cv2.setNumThreads(2)
-    gathered: dict[tuple[str, str], list[Score]] = {}
+    results: dict[str, tuple[str, dict[str, Score]]] = {}
     print(f"{'case':16} {'method':14} psnr   ssim   grad   detail flick  hdr    s/frame")
     for case in cases():
         if arguments.kind not in ("", case.kind) or arguments.case not in case.name:
             continue
-        results = run_case(case, {} if arguments.only else PEERS, arguments.sheet)
-        for method, (found, seconds) in results.items():
-            gathered.setdefault((case.kind, method), []).append(found)
-            print(_line(case.name, method, found) + f" {seconds:.2f}")
+        found = run_case(case, {} if arguments.only else PEERS, arguments.sheet)
+        results[case.name] = (case.kind, {name: one for name, (one, _) in found.items()})
+        for method, (one, seconds) in found.items():
+            print(_line(case.name, method, one) + f" {seconds:.2f}", flush=True)
     print("\nmeans")
-    for (kind, method), scores in gathered.items():
-        names = list(Score.__dataclass_fields__)
-        mean = Score(*[float(np.mean([getattr(s, n) for s in scores])) for n in names])
-        print(_line(kind, method, mean))
+    for kind, methods in bars.means(results).items():
+        for method, mean in methods.items():
+            print(_line(kind, method, mean))
+    print("\nbars")
+    _print_bars(bars.bars(results))
+    if arguments.speed:
+        for size in speed.SIZES:
+            _print_bars(speed.bars(speed.measured_apart(size, arguments.frames)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", default="", help="moving, tripod, static, hdr or still")
+    parser.add_argument("--case", default="", help="part of a case's name")
+    parser.add_argument("--only", action="store_true", help="the engine alone, no peers")
+    parser.add_argument("--sheet", type=Path, default=None, help="folder for pictures")
+    parser.add_argument("--speed", action="store_true", help="speed and memory as well")
+    parser.add_argument("--frames", type=int, default=300, help="length of the shots for --speed")
+    return parser.parse_args()
+
+
+def _print_bars(found: Iterable[bars.Bar]) -> None:
+    for bar in found:
+        print(f"{'met' if bar.met else 'MISSED':8} {bar.asked:64} {bar.found}", flush=True)
 
 
 def _line(case: str, method: str, found: Score) -> str:

@@ -1,0 +1,161 @@
+"""How fast and how large the engine is on a long shot, in a process of its own.
+
+Run: ``python -m benchmarks.cleanplate.speed 1080p --frames 300``. A camera pans, an object
+that covers 5 % of the frame crosses; plates lie in memory, so files are not in the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import cv2
+import numpy as np
+
+from benchmarks.cleanplate.bars import Bar
+from benchmarks.cleanplate.cases import photograph
+from genai_fill_contract.plate import FrameRange, Window
+from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.service.ports import EngineJob
+from tests.fakes.array_shot import ArrayShot, QuietWatch
+
+SIZES = {"1080p": (1920, 1080), "4K": (4096, 2160)}
+PAN_PX = 4
+SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a shot cost: seconds, and the process's peak memory in MiB after 1/3 and at the end.
+
+    ``load`` is the machine's load average when the measurement ended.
+    """
+
+    size: str
+    frames: int
+    first_frame_s: float
+    frame_s: float
+    third_mib: float
+    peak_mib: float
+    load: float
+
+
+class PannedShot(ArrayShot):
+    """A window that moves over one large picture, with an object crossing it."""
+
+    def __init__(self, width: int, height: int, frames: int) -> None:
+        super().__init__(
+            np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 2, 2), np.float32), first=1
+        )
+        self._plate_window = self._crop = Window(0, 0, width, height)
+        self._reach = self._frames = FrameRange(1, frames)
+        columns = width + PAN_PX * frames
+        picture = cv2.resize(photograph("coffee"), (columns, height), interpolation=cv2.INTER_CUBIC)
+        random = np.random.default_rng(3)
+        grain = random.standard_normal((height, columns, 1), np.float32)
+        self._picture = np.maximum(picture * (1 + 0.08 * grain), 0.0).astype(np.float32)
+        radius = np.sqrt(SHARE * width * height / np.pi)
+        side = int(2 * radius + 4)
+        rows, across = np.mgrid[0:side, 0:side] - (side - 1) / 2
+        self._blob = np.clip(radius - np.hypot(rows, across), 0, 1).astype(np.float32)
+
+    def _corner(self, frame: int) -> tuple[int, int]:
+        free = self._plate_window.width - self._blob.shape[1]
+        turn = (frame * 3 * PAN_PX) % (2 * free)
+        return min(turn, 2 * free - turn), (self._plate_window.height - self._blob.shape[0]) // 2
+
+    def plate(self, frame: int, window: Window | None = None) -> np.ndarray:
+        """Return the window's part of the picture that the camera sees at ``frame``."""
+        left = PAN_PX * frame
+        picture = self._picture[:, left : left + self._plate_window.width]
+        gain = np.float32(1.0 + 0.05 * np.sin(frame / 9.0))
+        return self._cut(picture, window or self._crop) * gain
+
+    def matte(self, frame: int, window: Window | None = None) -> np.ndarray:
+        """Return the object's matte at ``frame``."""
+        window = window or self._crop
+        x, y = self._corner(frame)
+        place = Window(x, y, x + self._blob.shape[1], y + self._blob.shape[0])
+        out = np.zeros((window.height, window.width), np.float32)
+        inner = window.intersection(place)
+        if not inner.is_empty:
+            mine, there = inner.shifted(-x, -y), inner.shifted(-window.x0, -window.y0)
+            out[there.y0 : there.y1, there.x0 : there.x1] = self._blob[
+                mine.y0 : mine.y1, mine.x0 : mine.x1
+            ]
+        return out
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+def measure(size: str, frames: int, threads: int = 2) -> Cost:
+    """Fill a shot in this process, with warm kernels, and return what it cost."""
+    shot, watch = PannedShot(*SIZES[size], frames), QuietWatch()
+    engine = create({"threads": threads, "worker.threads": threads})[0]
+    engine.prepare(watch)
+    start = time.perf_counter()
+    first = third = 0.0
+    for number, _ in enumerate(engine.fill(shot, EngineJob(seeds=(1,)), watch), 1):
+        first = first or time.perf_counter() - start
+        if number == max(1, frames // 3):
+            third = _peak_mib()
+    spent = time.perf_counter() - start
+    each = (spent - first) / max(1, frames - 1)
+    return Cost(size, frames, first, each, third, _peak_mib(), os.getloadavg()[0])
+
+
+def measured_apart(size: str, frames: int) -> Cost:
+    """Return `measure` of a fresh process, so that nothing else counts to its memory."""
+    command = [sys.executable, "-m", "benchmarks.cleanplate.speed", size, "--frames", str(frames)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def bars(cost: Cost) -> list[Bar]:
+    """Return the bars on speed and memory of one size."""
+    frame_s, peak_mib = {"1080p": (0.35, 2048.0), "4K": (1.2, 4096.0)}[cost.size]
+    grown = cost.peak_mib / max(cost.third_mib, 1.0) - 1.0
+    note = f"load {cost.load:.1f}"
+    return [
+        Bar(
+            f"{cost.size}: at most {frame_s:g} s a frame, 5 % matte, 2 cores",
+            f"{cost.frame_s:.2f} s ({note})",
+            cost.frame_s <= frame_s,
+        ),
+        Bar(
+            f"{cost.size}: first frame within 3 s",
+            f"{cost.first_frame_s:.1f} s ({note})",
+            cost.first_frame_s <= 3.0,
+        ),
+        Bar(
+            f"{cost.size}: peak memory under {peak_mib / 1024:g} GiB",
+            f"{cost.peak_mib / 1024:.2f} GiB",
+            cost.peak_mib < peak_mib,
+        ),
+        Bar(
+            f"{cost.size}: memory flat over {cost.frames} frames",
+            f"{100 * grown:+.0f} % after the first third",
+            grown < 0.1,
+        ),
+    ]
+
+
+def main() -> None:
+    """Print what one size costs, as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("size", choices=sorted(SIZES))
+    parser.add_argument("--frames", type=int, default=48)
+    arguments = parser.parse_args()
+    print(json.dumps(asdict(measure(arguments.size, arguments.frames))))
+
+
+if __name__ == "__main__":
+    main()
