@@ -61,7 +61,8 @@ class PullModel:
             raise InvalidRequest(
                 f"{offer.label} has a licence that must be agreed to: {offer.licence}. "
                 f"{offer.licence_note}".strip(),
-                hint=f"Read it at {source_of(offer)} and pass --accept-licence.",
+                hint=f"Read it at {source_of(offer)} and agree to it; on the command line that is "
+                "--accept-licence.",
             )
         self.store.check_free(offer.id)
 
