@@ -340,14 +340,14 @@ def test_a_model_runs_in_the_precision_it_has_on_a_gpu(tiny, name, monkeypatch):
 def test_a_new_take_or_seed_encodes_no_plate_again_and_has_the_same_bits(engine):
     engine.prepare(RecordingWatch())
     pipe, encodings = engine._loaded.pipe, engine._loaded.encodings
-    shot, calls = noisy_shot(frame_count=2, seed=5), []
+    shot, calls = noisy_shot(seed=5), []
     encodings.clear()
     hook = pipe.vae.encoder.register_forward_pre_hook(lambda *_: calls.append(1))
 
     fill(engine, shot, job_of(engine, seeds=(1,)))
     first = len(calls)
     both = fill(engine, shot, job_of(engine, seeds=(1, 2)))
-    assert first >= 2
+    assert first >= 1
     assert len(calls) == first
 
     encodings.clear()
@@ -355,5 +355,5 @@ def test_a_new_take_or_seed_encodes_no_plate_again_and_has_the_same_bits(engine)
     hook.remove()
 
     assert len(calls) == 2 * first
-    for kept, made in zip(both[2:], anew, strict=True):
+    for kept, made in zip(both[1:], anew, strict=True):
         np.testing.assert_array_equal(kept.pixels, made.pixels)

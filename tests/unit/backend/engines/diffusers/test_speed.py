@@ -167,6 +167,7 @@ def test_what_a_placement_does_not_allow_is_said(engine, placement, words):
     assert any(words in line for line in watch.lines)
 
 
+@pytest.mark.parametrize("engine", ["stable-diffusion"], indirect=True)
 def test_a_real_compilation_gives_what_eager_gives(engine, device, monkeypatch):
     compile_ = torch.compile
     compiling(monkeypatch, lambda forward: compile_(forward, backend="eager"))
