@@ -1,34 +1,75 @@
-"""What a worker checks again, although the server has checked it when the request came in."""
+"""A warm child notices that models came and went."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 
-from genai_fill_contract.errors import PathNotAllowed
+from genai_fill_contract.errors import UnknownEngine
 from genai_fill_contract.job import Job, JobState
 from genai_fill_contract.settings import Settings
+from genai_fill_server.bootstrap import engine_plugins
 from genai_fill_server.bootstrap.worker import WorkerDuties
 from genai_fill_server.executors.protocol import Start
-from genai_fill_server.service.allocate_takes import allocate_takes
-from tests.fakes.engines import FakeEngine, WatchRecorder
-from tests.fakes.shots import Shot
+from genai_fill_server.service import run_fill
+from tests.fakes.job_stores import PAINT, WORDY, request_in
 
 
-@pytest.mark.parametrize("swapped", [False, True])
-def test_a_frame_that_became_a_link_after_the_request_is_not_opened(tmp_path, swapped):
-    shot = Shot(tmp_path / "show")
-    request = shot.request()
-    takes = allocate_takes(request, "job")
-    duties = WorkerDuties(Start(Settings(), "cpu", (str(tmp_path / "show"),)))
-    engine = FakeEngine()
-    duties._engines = {"fake": engine}
-    if swapped:
-        frame = tmp_path / "show/in/plate.1002.exr"
-        frame.rename(tmp_path / "secret.exr")
-        frame.symlink_to(tmp_path / "secret.exr")
-    job = Job("job", JobState.RUNNING, request, takes, 1.0)
-    watch = WatchRecorder()
-    if swapped:
-        with pytest.raises(PathNotAllowed, match=r"plate\.1002"):
-            duties.run(job, watch)
-    else:
-        duties.run(job, watch)
-    assert len(watch.frames) == (0 if swapped else 3)
+class Site:
+    """What is installed, and which engines filled."""
+
+    def __init__(self) -> None:
+        self.installed = [PAINT]
+        self.filled = []
+        self.released = 0
+
+    def load(self, settings):
+        return [self._engine(description) for description in self.installed], []
+
+    def _engine(self, description):
+        return SimpleNamespace(description=description, release=self._release)
+
+    def _release(self) -> None:
+        self.released += 1
+
+    def fill(self, request, engine, *rest) -> None:
+        self.filled.append(engine.description.id)
+
+
+@pytest.fixture
+def site(monkeypatch):
+    found = Site()
+    monkeypatch.setattr(engine_plugins, "load_engines", found.load)
+    monkeypatch.setattr(run_fill, "run_fill", found.fill)
+    return found
+
+
+@pytest.fixture
+def duties(site, tmp_path):
+    return WorkerDuties(Start(Settings(), "cpu", (str(tmp_path),)))
+
+
+def job_for(tmp_path, engine):
+    request = request_in(tmp_path, engine_id=engine.id, prompt="a wall")
+    return Job("j1", JobState.RUNNING, request, (), 1.0)
+
+
+def test_engines_are_described_as_they_are_now(duties, site):
+    known = lambda: {e.id for e in duties.describe()} & {PAINT.id, WORDY.id}  # noqa: E731
+    assert known() == {PAINT.id}
+    site.installed = [WORDY]
+    assert known() == {WORDY.id}
+
+
+def test_a_job_for_an_engine_that_came_later_runs_in_a_warm_worker(duties, site, tmp_path):
+    duties.run(job_for(tmp_path, PAINT), None)
+    site.installed = [PAINT, WORDY]
+    duties.run(job_for(tmp_path, WORDY), None)
+    assert site.filled == [PAINT.id, WORDY.id]
+    assert site.released == 1
+
+
+def test_a_job_for_an_engine_that_never_came_is_refused(duties, tmp_path):
+    with pytest.raises(UnknownEngine):
+        duties.run(job_for(tmp_path, WORDY), None)
