@@ -62,14 +62,14 @@ def _write_sheet(path: Path, case: Case, pictures: dict[str, np.ndarray]) -> Non
         at = np.s_[max(0, ys.min() - 30) : ys.max() + 30, max(0, xs.min() - 30) : xs.max() + 30]
         tiles = []
         for name, frames in shown.items():
-            tile = np.ascontiguousarray(display(frames[index][at]))
+            tile = np.ascontiguousarray((display(frames[index][at]) * 255).astype(np.uint8))
             cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, 16)
-            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (1, 1, 1), 1, 16)
+            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, 16)
             tiles.append(tile)
         rows.append(np.hstack(tiles))
     width = max(r.shape[1] for r in rows)
     rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
-    picture = (np.vstack(rows)[..., ::-1] * 255).astype(np.uint8)
+    picture = np.ascontiguousarray(np.vstack(rows)[..., ::-1])
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), cv2.resize(picture, None, fx=2, fy=2))
 
