@@ -38,7 +38,7 @@ class Told:
     """Prints one line a step and a bar that redraws itself on a terminal."""
 
     def __init__(self) -> None:
-        self._last = ""
+        self._last: tuple[str, float | None] = ("", None)
         self._is_terminal = sys.stdout.isatty()
 
     def __call__(self, phase: str, share: float | None) -> None:
@@ -49,9 +49,9 @@ class Told:
             text = f"  {phase:<34} [{'#' * round(share * 28):<28}] {share:4.0%}"
         if self._is_terminal:
             print(f"\r{text:<78}", end="", flush=True)
-        elif phase != self._last or share == 1.0:
+        elif phase != self._last[0] or (share == 1.0 and self._last[1] != 1.0):
             print(text, flush=True)
-        self._last = phase
+        self._last = (phase, share)
 
     def end(self) -> None:
         """End the redrawn line."""

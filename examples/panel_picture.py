@@ -33,15 +33,24 @@ def without_numpy() -> Iterator[None]:
             sys.modules["numpy"] = kept  # type: ignore[assignment]
 
 
+def _tell(kind: object, context: object, message: str) -> None:
+    """Pass Qt's messages on, but for what the off-screen platform says at every window."""
+    del kind, context
+    if "propagateSizeHints" not in message:
+        print(message, file=sys.stderr)
+
+
 def qt_application() -> QApplication:
     """Return the application, made off screen with a Nuke-like look where there is none."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with without_numpy():
+        from PySide6.QtCore import qInstallMessageHandler
         from PySide6.QtWidgets import QApplication
 
         from genai_fill.ui.palette import apply_nuke_like_palette
     app = QApplication.instance()
     if not isinstance(app, QApplication):
+        qInstallMessageHandler(_tell)
         app = QApplication(["genai-fill"])
         apply_nuke_like_palette(app)
     return app
