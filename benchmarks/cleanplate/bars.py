@@ -103,6 +103,6 @@ def _inventing(kind: str, methods: Mapping[str, Score]) -> Iterator[Bar]:
     )
     yield Bar(
         f"{kind}: high-frequency ratio within 0.85 to 1.15",
-        f"{ours.detail:.2f}",
+        f"{ours.detail:.3f}",
         0.85 <= ours.detail <= 1.15,
     )
