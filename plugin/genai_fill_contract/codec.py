@@ -21,6 +21,10 @@ T = TypeVar("T")
 Unknown = Literal["reject", "ignore"]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""What a client takes in from a backend that has proved itself: a list of many jobs, each with
+its request and its frames, is larger than any message a client may send."""
+
 MAX_WHOLE_NUMBER = 2**63 - 1
 """No larger (or, negative, smaller) whole number is taken in: databases and frame numbers end
 there, and one of thousands of digits stops whoever makes a float or a file name of it."""
@@ -53,10 +57,16 @@ def decode(cls: type[T], wire: object, *, unknown: Unknown = "reject") -> T:
     return _from_wire(cls, wire, cls.__name__, unknown)  # type: ignore[no-any-return]
 
 
-def loads(cls: type[T], text: str | bytes, *, unknown: Unknown = "reject") -> T:
-    """Return the dataclass ``cls`` that a JSON text describes."""
-    if len(text) > MAX_MESSAGE_BYTES:
-        raise _malformed(cls.__name__, f"is larger than {MAX_MESSAGE_BYTES} bytes")
+def loads(
+    cls: type[T],
+    text: str | bytes,
+    *,
+    unknown: Unknown = "reject",
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> T:
+    """Return the dataclass ``cls`` that a JSON text of up to ``max_bytes`` describes."""
+    if len(text) > max_bytes:
+        raise _malformed(cls.__name__, f"is larger than {max_bytes} bytes")
     try:
         wire = json.loads(text)
     except (ValueError, RecursionError) as error:

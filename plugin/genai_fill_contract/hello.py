@@ -10,13 +10,18 @@ from genai_fill_contract.job import Job
 
 @dataclass(frozen=True)
 class Hello:
-    """The backend's first answer: who it is and which contract it speaks."""
+    """The backend's first answer: who it is and which contract it speaks.
+
+    Asked with a nonce and without the token, it holds the versions, the id and the ``proof``
+    (`genai_fill_contract.proof`) alone; asked with the token, everything but the proof.
+    """
 
     contract_version: str
     product_version: str
     server_id: str
-    pid: int
+    pid: int = 0
     allowed_roots: tuple[str, ...] = ()
+    proof: str = ""
 
 
 @dataclass(frozen=True)

@@ -192,5 +192,6 @@ MESSAGES: dict[str, object] = {
     "engine_description": ENGINE,
     "engine_list": EngineList((ENGINE,), "cleanplate"),
     "hello": Hello("1.0", "0.1.0", "s-1", 4242, ("/show",)),
+    "hello_proof": Hello("1.0", "0.1.0", "s-1", proof="0f" * 32),
     "error_report": JOB.error,
 }

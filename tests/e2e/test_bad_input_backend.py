@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tests.e2e.bad_desk import desk_at, squeezed
 from tests.e2e.bad_shots import TinyShot
 from tests.e2e.bad_ways import environment, install_engines, request_of, run_command, run_job
 from tests.fakes.backend_process import BackendProcess, wait_until
+from tests.fakes.rogue import by_another_token, rogue_at
 
 SLOW = {"delay_s": 0.4}
 
@@ -72,7 +74,8 @@ def test_the_node_says_that_the_token_is_wrong_and_fills_once_it_is_right(start,
     other = tmp_path / "other"
     shutil.copytree(backend.state_dir, other)
     (other / "token").write_text("not-the-token-that-it-knows-at-all\n")
-    with plug_in(other, autostart=True), desk_at(tmp_path / "home") as desk:
+    chosen = {"GENAI_FILL_BACKEND_URL": backend.url}
+    with plug_in(other, autostart=True, **chosen), desk_at(tmp_path / "home") as desk:
         seat = desk.sit(shot.ask)
         refused = seat.fill(shot.ask)
         assert_said(seat, refused, "wrong_token", "token", "state folder")
@@ -80,6 +83,30 @@ def test_the_node_says_that_the_token_is_wrong_and_fills_once_it_is_right(start,
 
         shutil.copy(backend.state_dir / "token", other / "token")
         assert seat.fill(shot.ask).error is None
+
+
+def test_who_took_the_port_of_a_killed_backend_gets_no_token_and_the_node_starts_its_own(
+    start, engines, shot, tmp_path
+):
+    backend = start()
+    port, token = int(backend.url.rsplit(":", 1)[1]), backend.token
+    backend.kill()
+    command = (
+        f'env PYTHONPATH="{engines}" '
+        f'GENAI_FILL_SERVER_ALLOWED_ROOTS="{tmp_path / "show"}" '
+        f'"{sys.executable}" -m genai_fill_server.cli serve --port 0'
+    )
+    with (
+        rogue_at(port, by_another_token) as other,
+        plug_in(tmp_path / "state", autostart=True, GENAI_FILL_BACKEND_COMMAND=command),
+        desk_at(tmp_path / "home") as desk,
+    ):
+        assert json.loads((tmp_path / "state" / "endpoint.json").read_text())["url"] == other.url
+        state = desk.sit(shot.ask).fill(shot.ask)
+        assert state.error is None, state.error
+        assert desk.session.errors == []
+    assert other.heard
+    assert other.heard_nothing_of(token)
 
 
 @pytest.mark.parametrize("token", ["", "not-the-token-that-it-knows-at-all"])

@@ -16,7 +16,6 @@ from genai_fill_contract.errors import (
     BackendStartFailed,
     BackendTimeout,
     BackendUnreachable,
-    WrongToken,
 )
 from genai_fill_contract.settings import (
     Origin,
@@ -83,10 +82,15 @@ def find_backend(settings: Settings, environment: Mapping[str, str]) -> BackendC
         if endpoint is None:
             return None
         url = endpoint.url
-    client = BackendClient(url, state.read_token(), timeout_s=settings.backend.request_timeout_s)
+    client = BackendClient(
+        url,
+        state.read_token(),
+        timeout_s=settings.backend.request_timeout_s,
+        found=not settings.backend.url,
+    )
     try:
         client.hello()
-    except (BackendUnreachable, BackendTimeout, WrongToken):
+    except (BackendUnreachable, BackendTimeout):
         client.close()
         if settings.backend.url:
             raise

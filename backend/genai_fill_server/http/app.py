@@ -46,7 +46,9 @@ class Backend:
 def build_app(backend: Backend, *, token: str, host_names: frozenset[str]) -> ASGIApp:
     """Return the whole application, its gate included."""
     app = FastAPI(title="GenAI Fill", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(server_routes(backend.hello, backend.engines, backend.default_engine_id))
+    app.include_router(
+        server_routes(backend.hello, backend.engines, backend.default_engine_id, token=token)
+    )
     app.include_router(
         job_routes(
             backend.store,

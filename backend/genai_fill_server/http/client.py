@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote
@@ -22,7 +22,8 @@ from genai_fill_contract.hello import EngineList, Hello, JobList
 from genai_fill_contract.job import Job, JobEvent
 from genai_fill_contract.version import require_same_major
 from genai_fill_server.http.errors import from_http
-from genai_fill_server.http.security import CONTRACT_HEADER
+from genai_fill_server.http.greeting import Greeting
+from genai_fill_server.http.security import CONTRACT_HEADER, HELLO_PATH
 
 T = TypeVar("T")
 
@@ -36,7 +37,10 @@ _RETRY_S = 0.3
 
 
 class BackendClient:
-    """A client of one backend. Raises what the backend answers as `GenAIFillError`."""
+    """A client of one backend. Raises what the backend answers as `GenAIFillError`.
+
+    Before each request the backend proves that it knows the token; only then it gets it.
+    """
 
     def __init__(
         self,
@@ -44,19 +48,25 @@ class BackendClient:
         token: str,
         *,
         timeout_s: float = 10.0,
+        found: bool = False,
         patience_s: float = PATIENCE_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Talk to the backend at ``url``. No proxy is ever used, no redirect followed."""
+        """Talk to the backend at ``url``. No proxy is ever used, no redirect followed.
+
+        ``found``: the address was left in the state folder, nobody chose it. Who cannot prove
+        itself there counts as no backend (`BackendUnreachable`), not as one with another token.
+        """
         self._url = url
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._sleep = sleep
-        # Without a token the header would be no valid one; the backend then says what is missing.
-        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._bearer = {"Authorization": f"Bearer {token}"}
+        self._greeting = Greeting(url, token, found)
+        # The token is none of its headers: each request adds it, once the backend is known.
         self._http = httpx.Client(
             base_url=url,
-            headers={**bearer, CONTRACT_HEADER: CONTRACT_VERSION},
+            headers={CONTRACT_HEADER: CONTRACT_VERSION},
             timeout=timeout_s,
             trust_env=False,
         )
@@ -67,7 +77,7 @@ class BackendClient:
 
     def hello(self) -> Hello:
         """Return who answers. Raises `VersionMismatch` for another major version."""
-        hello = self._get("/v1/hello", Hello)
+        hello = self._get(HELLO_PATH, Hello)
         require_same_major(hello.contract_version, who="The backend")
         return hello
 
@@ -80,10 +90,8 @@ class BackendClient:
         headers = {"Content-Type": "application/json"}
         if key:
             headers["Idempotency-Key"] = key
-        with self._talking():
-            answer = self._http.post(
-                "/v1/jobs", content=codec.dumps(request).encode(), headers=headers, timeout=120.0
-            )
+        body = codec.dumps(request).encode()
+        answer = self._ask("POST", "/v1/jobs", content=body, headers=headers, timeout_s=120.0)
         return self._message(answer, Job)
 
     def jobs(self, limit: int) -> tuple[Job, ...]:
@@ -96,9 +104,7 @@ class BackendClient:
 
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled."""
-        with self._talking():
-            answer = self._http.post(f"/v1/jobs/{_one(job_id)}/cancel")
-        return self._message(answer, Job)
+        return self._message(self._ask("POST", f"/v1/jobs/{_one(job_id)}/cancel"), Job)
 
     def follow(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Yield a job's events as they come, until its end.
@@ -127,8 +133,7 @@ class BackendClient:
     def thumbnail(self, job_id: str, take_index: int, width_px: int = 320) -> bytes:
         """Return a PNG of a take's first finished frame."""
         path = f"/v1/jobs/{_one(job_id)}/takes/{take_index:d}/thumbnail.png"
-        with self._talking():
-            answer = self._http.get(path, params={"width": width_px}, timeout=120.0)
+        answer = self._ask("GET", f"{path}?width={width_px:d}", timeout_s=120.0)
         if answer.status_code != httpx.codes.OK:
             raise from_http(answer.status_code, answer.content)
         return answer.content
@@ -136,7 +141,7 @@ class BackendClient:
     def _stream(self, job_id: str, after: int) -> Iterator[JobEvent]:
         path = f"/v1/jobs/{_one(job_id)}/events"
         timeout = httpx.Timeout(self._timeout_s, read=SILENCE_S)
-        headers = {"Last-Event-ID": str(after)}
+        headers = {**self._bearer, "Last-Event-ID": str(after)}
         with (
             self._talking(),
             self._http.stream("GET", path, headers=headers, timeout=timeout) as answer,
@@ -148,18 +153,38 @@ class BackendClient:
                     yield codec.loads(JobEvent, line[5:], unknown="ignore")
 
     def _get(self, path: str, cls: type[T], timeout_s: float | None = None) -> T:
+        return self._message(self._ask("GET", path, timeout_s=timeout_s), cls)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> httpx.Response:
         with self._talking():
-            answer = self._http.get(path, timeout=timeout_s or self._timeout_s)
-        return self._message(answer, cls)
+            return self._http.request(
+                method,
+                path,
+                content=content,
+                headers={**self._bearer, **(headers or {})},
+                timeout=timeout_s or self._timeout_s,
+            )
 
     def _message(self, answer: httpx.Response, cls: type[T]) -> T:
         if answer.is_success:
-            return codec.loads(cls, answer.content, unknown="ignore")
+            return codec.loads(
+                cls, answer.content, unknown="ignore", max_bytes=codec.MAX_ANSWER_BYTES
+            )
         raise from_http(answer.status_code, answer.content)
 
     @contextmanager
     def _talking(self) -> Iterator[None]:
+        """Let the backend prove itself, then talk; the errors of the wire become ours."""
         try:
+            self._greeting.through(self._http)
             yield
         except httpx.TimeoutException as error:
             raise BackendTimeout(

@@ -9,11 +9,18 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from genai_fill_contract.errors import ForbiddenOrigin, GenAIFillError, WrongToken
+from genai_fill_contract.errors import (
+    ForbiddenOrigin,
+    GenAIFillError,
+    MalformedMessage,
+    WrongToken,
+)
+from genai_fill_contract.proof import NONCE_HEADER, is_nonce
 from genai_fill_contract.version import CONTRACT_VERSION, require_same_major
 from genai_fill_server.http.errors import to_http
 
 CONTRACT_HEADER = "GenAI-Fill-Contract"
+HELLO_PATH = "/v1/hello"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
 
@@ -33,7 +40,8 @@ class Gate:
     """ASGI middleware: refuses what does not come from one of our own clients.
 
     The Host check stops a page whose name was re-pointed to loopback; the Origin check stops
-    every page, as no page of ours exists; the token stops everybody else on the machine.
+    every page, as no page of ours exists; the token stops everybody else on the machine. One
+    question needs no token: a greeting with a nonce, by which the backend proves itself first.
     """
 
     def __init__(self, app: ASGIApp, *, token: str, host_names: frozenset[str]) -> None:
@@ -49,7 +57,7 @@ class Gate:
         if scope["type"] != "http":
             return
         try:
-            self._check(Headers(scope=scope))
+            self._check(scope["method"], scope["path"], Headers(scope=scope))
         except GenAIFillError as error:
             await _answer(error, send)
             return
@@ -64,7 +72,7 @@ class Gate:
 
         await self._app(scope, receive, send_with_version)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, method: str, path: str, headers: Headers) -> None:
         host = _host_name("//" + headers.get("host", ""))
         if host not in self._host_names:
             raise ForbiddenOrigin(
@@ -77,7 +85,8 @@ class Gate:
                 f"A web page of {origin[:80]!r} may not use the backend.",
                 hint="The backend serves Nuke and the command line, no web pages.",
             )
-        self._check_token(headers)
+        if not ((method, path) == ("GET", HELLO_PATH) and asks_for_proof(headers)):
+            self._check_token(headers)
         theirs = headers.get(CONTRACT_HEADER.lower())
         if theirs is not None:
             require_same_major(theirs[:20], who="The client")
@@ -92,6 +101,22 @@ class Gate:
                 hint="It stands in the file 'token' of the backend's state folder, readable "
                 "by the user who started the backend.",
             )
+
+
+def asks_for_proof(headers: Headers) -> bool:
+    """Return whether a greeting comes with a nonce and without a token, right or wrong.
+
+    Raises `MalformedMessage` when the nonce is not one.
+    """
+    nonce = headers.get(NONCE_HEADER.lower())
+    if nonce is None or "authorization" in headers:
+        return False
+    if not is_nonce(nonce):
+        raise MalformedMessage(
+            f"The nonce of the greeting is {nonce[:40]!r}.",
+            hint=f"{NONCE_HEADER} takes 32 to 128 hex characters, new ones for every greeting.",
+        )
+    return True
 
 
 def _host_name(url: str) -> str:

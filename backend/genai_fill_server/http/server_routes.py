@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from genai_fill_contract.hello import EngineList, Hello
+from genai_fill_contract.proof import NONCE_HEADER, proof_of
 from genai_fill_server.http.messages import json_response
+from genai_fill_server.http.security import asks_for_proof
 from genai_fill_server.service.job_ports import EngineCatalogue
 
 
-def server_routes(hello: Hello, engines: EngineCatalogue, default_engine_id: str) -> APIRouter:
-    """Return the routes."""
+def server_routes(
+    hello: Hello, engines: EngineCatalogue, default_engine_id: str, *, token: str
+) -> APIRouter:
+    """Return the routes. ``token`` is proved by the greeting, never told."""
     router = APIRouter(prefix="/v1")
 
-    async def say_hello() -> Response:
-        return json_response(hello)
+    async def say_hello(request: Request) -> Response:
+        if not asks_for_proof(request.headers):
+            return json_response(hello)
+        # To somebody unknown: what a client needs to judge the proof, and nothing else.
+        proof = proof_of(token, request.headers[NONCE_HEADER], hello.server_id)
+        return json_response(
+            Hello(hello.contract_version, hello.product_version, hello.server_id, proof=proof)
+        )
 
     async def list_engines() -> Response:
         found = await run_in_threadpool(engines.engines)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeVar
 
+from genai_fill.adapters.greeting import CONTRACT_HEADER, HELLO_PATH, Greeting
 from genai_fill.adapters.http_errors import answer_error, transport_error
 from genai_fill.adapters.sse import SseFeed
 from genai_fill_contract import CONTRACT_VERSION, codec
@@ -30,7 +31,6 @@ from genai_fill_contract.version import require_same_major
 
 T = TypeVar("T")
 
-CONTRACT_HEADER = "GenAI-Fill-Contract"
 MAX_PICTURE_BYTES = 8 * 1024 * 1024
 LISTED_JOBS = 200
 MODEL_PATIENCE_S = 75.0
@@ -40,10 +40,19 @@ KEEPALIVE_PATIENCE_S = 30.0
 
 
 class HttpBackend:
-    """A client of one backend. Opens a connection a call, so any thread may use it."""
+    """A client of one backend. Opens a connection a call, so any thread may use it.
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = 10.0) -> None:
-        """Raises `ConfigError` when ``url`` is not an http or https address."""
+    On each of them the backend proves that it knows the token before it gets it.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, timeout_s: float = 10.0, found: bool = False
+    ) -> None:
+        """Raises `ConfigError` when ``url`` is not an http or https address.
+
+        ``found``: the address was left in the state folder, nobody chose it. Who cannot prove
+        itself there counts as no backend (`BackendUnreachable`), not as one with another token.
+        """
         parts = urllib.parse.urlsplit(url)
         try:
             port = parts.port
@@ -60,11 +69,12 @@ class HttpBackend:
         self._port = port
         self._base = parts.path.rstrip("/")
         self._token = token
+        self._greeting = Greeting(self._url, self._base, token, found)
         self._timeout_s = timeout_s
 
     def hello(self) -> Hello:
         """Return who answers; raises `VersionMismatch` for another major version."""
-        hello = self._get("/v1/hello", Hello)
+        hello = self._get(HELLO_PATH, Hello)
         require_same_major(hello.contract_version, who="the backend")
         return hello
 
@@ -93,10 +103,6 @@ class HttpBackend:
     def events(self, job_id: str, *, after: int) -> SseFeed:
         """Follow a job's events later than the id ``after``."""
         connection = self._connect(KEEPALIVE_PATIENCE_S)
-        try:
-            connection.connect()
-        except OSError as error:
-            raise transport_error(error, self._url) from error
         sock = connection.sock
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
         path = f"/v1/jobs/{_quoted(job_id)}/events?after={after}"
@@ -164,7 +170,7 @@ class HttpBackend:
         return self._decode(cls, self._call("GET", path))
 
     def _decode(self, cls: type[T], body: bytes) -> T:
-        return codec.loads(cls, body, unknown="ignore")
+        return codec.loads(cls, body, unknown="ignore", max_bytes=codec.MAX_ANSWER_BYTES)
 
     def _call(
         self,
@@ -173,7 +179,7 @@ class HttpBackend:
         *,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        max_bytes: int = codec.MAX_MESSAGE_BYTES,
+        max_bytes: int = codec.MAX_ANSWER_BYTES,
         timeout_s: float | None = None,
     ) -> bytes:
         connection = self._connect(timeout_s or self._timeout_s)
@@ -184,8 +190,15 @@ class HttpBackend:
             connection.close()
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        """Return a connection to who has proved to know the token."""
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=timeout_s)
+        connection = kind(self._host, self._port, timeout=timeout_s)
+        try:
+            self._greeting.on(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _ask(
         self,

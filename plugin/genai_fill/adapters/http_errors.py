@@ -15,8 +15,10 @@ from genai_fill_contract.errors import (
     WrongToken,
 )
 
+_TransportFailure = OSError | http.client.HTTPException | UnicodeError
 
-def transport_error(error: OSError | http.client.HTTPException, url: str) -> GenAIFillError:
+
+def transport_error(error: _TransportFailure, url: str) -> GenAIFillError:
     """Return what a failed connection to ``url`` means."""
     if isinstance(error, TimeoutError):
         return BackendTimeout(
@@ -29,7 +31,7 @@ def transport_error(error: OSError | http.client.HTTPException, url: str) -> Gen
     )
 
 
-def _reason(error: OSError | http.client.HTTPException) -> str:
+def _reason(error: _TransportFailure) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return type(error).__name__

@@ -80,4 +80,9 @@ class StateFolderFinder:
                     hint="Start it with 'genai-fill serve', or set backend.url to another one.",
                 )
             url = endpoint.url
-        return HttpBackend(url, read_token(folder), timeout_s=settings.backend.request_timeout_s)
+        return HttpBackend(
+            url,
+            read_token(folder),
+            timeout_s=settings.backend.request_timeout_s,
+            found=not settings.backend.url,
+        )

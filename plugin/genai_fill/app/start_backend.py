@@ -11,7 +11,6 @@ from genai_fill_contract.errors import (
     BackendStartFailed,
     BackendTimeout,
     BackendUnreachable,
-    WrongToken,
 )
 from genai_fill_contract.hello import Hello
 
@@ -74,9 +73,8 @@ class BackendConnection:
             self._clock.sleep(POLL_S)
             try:
                 return self._greet()
-            except (BackendUnreachable, BackendTimeout, WrongToken) as error:
-                # WrongToken: the address of an older backend whose port others use now.
-                last = error
+            except (BackendUnreachable, BackendTimeout) as error:
+                last = error  # or the address of an older backend whose port others use now
             if reason := self._process.failure():
                 raise BackendStartFailed(
                     f"The backend did not start: {reason}.",

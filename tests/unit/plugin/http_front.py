@@ -8,9 +8,7 @@ import re
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from tests.unit.plugin.http_server import send, serving
-
-TOKEN = "s3cret"
+from tests.unit.plugin.http_server import TOKEN, send, serving
 
 
 class Front:

@@ -1,4 +1,7 @@
-"""A real HTTP server on loopback that answers as a test tells it to."""
+"""A real HTTP server on loopback that answers as a test tells it to.
+
+It proves that it knows ``token`` to who greets it; only what comes after counts as a request.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from genai_fill_contract import codec
 from genai_fill_contract.errors import ErrorReport
+from genai_fill_contract.hello import Hello
+from genai_fill_contract.proof import NONCE_HEADER, proof_of
+
+TOKEN = "s3cret"
 
 
 class Answers:
@@ -16,8 +23,14 @@ class Answers:
     def __init__(self) -> None:
         self.routes = {}
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.token = TOKEN
+        self.greet = self._prove
         self.url = ""
         self.fallback = None
+
+    def _prove(self, handler) -> None:
+        proof = proof_of(self.token, handler.headers[NONCE_HEADER], "s")
+        send(handler, 200, codec.dumps(Hello("1.0", "0", "s", proof=proof)).encode())
 
     def on(self, method, path, answer) -> None:
         self.routes[(method, path)] = answer
@@ -69,6 +82,9 @@ def serving():
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if NONCE_HEADER in self.headers and "Authorization" not in self.headers:
+                answers.greet(self)
+                return
             answers.requests.append((self.command, self.path, dict(self.headers), body))
             route = answers.routes.get((self.command, self.path))
             if route is None and answers.fallback:

@@ -97,6 +97,7 @@ def test_a_set_address_stands_over_the_state_folder(tmp_path):
     with serving() as server:
         server.json("GET", "/v1/hello", Hello("1.0", "0", "far", 1))
         (tmp_path / "endpoint.json").write_text('{"url": "http://127.0.0.1:1", "pid": 42}')
+        (tmp_path / "token").write_text("s3cret\n")
         backend = finder(tmp_path, GENAI_FILL_BACKEND_URL=server.url).find()
         assert backend.hello().server_id == "far"
 

@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -34,8 +35,9 @@ from genai_fill_contract.models import (
     PullRequest,
 )
 from genai_fill_contract.plate import FrameRange, MatteRef, PlateRef
+from genai_fill_contract.proof import NONCE_HEADER, proof_of
 from tests.unit.plugin.fakes import CLEANPLATE
-from tests.unit.plugin.http_server import serving, stream
+from tests.unit.plugin.http_server import send, serving, stream
 
 REQUEST = FillRequest(
     PlateRef("/s/p.%04d.exr", FrameRange(1, 3)),
@@ -165,9 +167,16 @@ def test_an_answer_that_is_not_a_message_is_malformed(server, backend, body):
 
 
 def test_an_endless_answer_is_cut_off(server, backend):
-    server.raw("GET", "/v1/engines", 200, b" " * (codec.MAX_MESSAGE_BYTES + 10))
+    server.raw("GET", "/v1/engines", 200, b" " * (codec.MAX_ANSWER_BYTES + 10))
     with pytest.raises(MalformedMessage, match="more than"):
         backend.engines()
+
+
+def test_a_list_of_many_jobs_is_larger_than_any_message_to_the_backend(server, backend):
+    many = JobList((replace(JOB, request=replace(REQUEST, prompt="ä" * 32_000)),) * 150)
+    assert len(codec.dumps(many).encode()) > 2 * codec.MAX_MESSAGE_BYTES
+    server.json("GET", f"/v1/jobs?limit={LISTED_JOBS}", many)
+    assert backend.recent_jobs() == many
 
 
 def test_a_backend_that_is_not_there_is_unreachable():
@@ -183,7 +192,7 @@ def test_a_backend_that_is_silent_times_out(server):
     server.on("GET", "/v1/hello", lambda handler: gate.wait(5))
     try:
         with pytest.raises(BackendTimeout):
-            HttpBackend(server.url, "t", timeout_s=0.2).hello()
+            HttpBackend(server.url, "s3cret", timeout_s=0.2).hello()
     finally:
         gate.set()
 
@@ -208,15 +217,30 @@ def test_an_address_that_is_none_is_a_matter_of_settings(url):
 
 
 def test_a_token_that_http_cannot_carry_is_said(server):
+    server.token = "a\nb"
     with pytest.raises(BackendUnreachable, match="token"):
         HttpBackend(server.url, "a\nb").hello()
+
+
+def test_the_token_goes_over_the_connection_of_the_proof_and_no_other(server, backend):
+    def prove_and_hang_up(handler):
+        proof = proof_of("s3cret", handler.headers[NONCE_HEADER], "s")
+        body = codec.dumps(Hello("1.0", "0", "s", proof=proof)).encode()
+        send(handler, 200, body, Connection="close")
+        handler.close_connection = True
+
+    server.greet = prove_and_hang_up
+    for ask in (backend.hello, lambda: backend.events("j", after=0)):
+        with pytest.raises(BackendUnreachable):
+            ask()
+    assert server.requests == []
 
 
 def test_proxies_of_the_environment_are_not_used(server, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     server.json("GET", "/v1/hello", Hello("1.0", "0", "s", 1))
-    assert HttpBackend(server.url, "t").hello().pid == 1
+    assert HttpBackend(server.url, "s3cret").hello().pid == 1
 
 
 def test_events_come_in_order_with_signs_of_life(server, backend):

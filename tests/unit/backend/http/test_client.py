@@ -17,6 +17,7 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_contract.hello import Hello
 from genai_fill_contract.job import EventKind, JobEvent, JobState
+from genai_fill_contract.proof import NONCE_HEADER, proof_of
 from genai_fill_server.http.client import BackendClient
 from genai_fill_server.http.event_stream import as_sse
 
@@ -26,12 +27,18 @@ def event(number: int, state: JobState = JobState.RUNNING) -> JobEvent:
 
 
 class Script(http.server.BaseHTTPRequestHandler):
-    """Answers with what the test scripted, connection by connection."""
+    """Proves to know "secret", then answers what the test scripted, one after the other."""
 
     answers: list = []  # noqa: RUF012 - replaced by each test's own subclass
     asked: list = []  # noqa: RUF012
 
     def do_GET(self):
+        if NONCE_HEADER in self.headers and "Authorization" not in self.headers:
+            proof = proof_of("secret", self.headers[NONCE_HEADER], "s")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(codec.dumps(Hello("1.0", "0", "s", proof=proof)).encode())
+            return
         self.asked.append((self.path, self.headers.get("Last-Event-ID")))
         status, body = self.answers.pop(0)
         if status == "wait":
