@@ -55,7 +55,11 @@ class ServerSettings:
     """Where the backend listens and which files it touches."""
 
     host: str = _setting("127.0.0.1", "Address to listen on. Loopback unless told otherwise.")
-    port: int = _setting(8791, "Port to listen on; 0 takes a free one.")
+    port: int = _setting(
+        8791,
+        "Port to listen on; 0 takes a free one; when nobody chose one and it is taken, a free "
+        "one is used.",
+    )
     allowed_roots: tuple[str, ...] = _setting(
         (),
         "Folders that plates are read from and takes written to, symbolic links resolved. "
