@@ -87,9 +87,10 @@ class ConcludeJob:
         report = ErrorReport.of(error) if error else None
         job = self._store.transition(job_id, state, error=report)
         _LOG.info("job %s: %s%s", job_id, state.value, f": {error.code}" if error else "")
-        tidy_takes(job.takes)
         if state in (JobState.FAILED, JobState.CANCELLED):
             release_takes(job.takes)  # folders that never got a file; their versions are free
+        else:
+            tidy_takes(job.takes)
         self.recorded(job)
         return job
 
