@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from genai_fill_contract import codec
@@ -80,7 +80,8 @@ def rogue_at(port: int, answer: Answer) -> Iterator[Rogue]:
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Location", rogue.url)
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who has heard enough may hang up
+                self.wfile.write(body)
 
         do_GET = do_POST = _answer
 

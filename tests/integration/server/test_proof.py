@@ -15,10 +15,11 @@ from genai_fill_contract.errors import (
     BackendUnreachable,
     ForbiddenOrigin,
     GenAIFillError,
+    MalformedMessage,
     VersionMismatch,
     WrongToken,
 )
-from genai_fill_contract.proof import NONCE_HEADER, new_nonce, proof_of
+from genai_fill_contract.proof import MAX_GREETING_BYTES, NONCE_HEADER, new_nonce, proof_of
 from genai_fill_server.cli.connection import find_backend
 from genai_fill_server.http.client import BackendClient
 from tests.fakes import rogue
@@ -142,6 +143,16 @@ def test_every_greeting_has_a_nonce_of_its_own(find, folder):
             with pytest.raises(BackendUnreachable):
                 find(folder)
     assert len(set(other.nonces)) == len(other.nonces) == 3
+
+
+def test_a_greeting_without_end_is_not_read_to_its_end(find, folder):
+    def endless(nonce: str) -> tuple[int, bytes]:
+        proof = proof_of(TOKEN, nonce, "s")
+        return 200, b" " * (2 * MAX_GREETING_BYTES) + rogue.hello_of(proof=proof)
+
+    with rogue.rogue_at(0, endless) as other, pytest.raises(MalformedMessage):
+        find(folder, other.url)
+    assert other.heard_nothing_of(TOKEN)
 
 
 @pytest.mark.parametrize("client", [HttpBackend, BackendClient])

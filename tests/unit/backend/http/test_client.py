@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +17,8 @@ from genai_fill_contract.errors import (
     MalformedMessage,
     VersionMismatch,
 )
-from genai_fill_contract.hello import Hello
-from genai_fill_contract.job import EventKind, JobEvent, JobState
+from genai_fill_contract.hello import Hello, JobList
+from genai_fill_contract.job import EventKind, Job, JobEvent, JobState
 from genai_fill_contract.proof import NONCE_HEADER, proof_of
 from genai_fill_server.http.client import BackendClient
 from genai_fill_server.http.event_stream import as_sse
@@ -78,7 +80,6 @@ def scripted():
 def job_json(state: str) -> bytes:
     from pathlib import Path
 
-    from genai_fill_contract.job import Job
     from tests.fakes.job_stores import request_in
 
     return codec.dumps(Job("j", JobState(state), request_in(Path("/x")), (), 1.0)).encode()
@@ -139,6 +140,15 @@ def test_an_answer_that_is_no_message_is_malformed(scripted):
     client, _ = scripted((200, b"<html>"))
     with pytest.raises(MalformedMessage):
         client.hello()
+
+
+def test_a_list_of_many_jobs_is_larger_than_any_message_to_the_backend(scripted):
+    job = codec.decode(Job, json.loads(job_json("done")))
+    long = replace(job, request=replace(job.request, prompt="ä" * 32_000))
+    text = codec.dumps(JobList((long,) * 150)).encode()
+    assert len(text) > 2 * codec.MAX_MESSAGE_BYTES
+    client, _ = scripted((200, text))
+    assert client.jobs(200) == (long,) * 150
 
 
 def test_a_job_id_cannot_lead_to_another_address(scripted):
