@@ -36,6 +36,12 @@ def footage_of(source: Any, *, channel: str = "") -> Footage | None:
     return Footage(pattern, FrameRange(first, last), channel)
 
 
+def is_file_as_it_is(source: Any) -> bool:
+    """Whether ``source`` is a Read, behind Dots at most, that changes none of its pixels."""
+    read = _read_behind(source)
+    return read is not None and _reads_plainly(read)
+
+
 def _read_behind(source: Any) -> Any:
     node = source
     for _ in range(_MAX_DOTS):

@@ -12,6 +12,7 @@ import nuke
 from genai_fill.app.watch import FillStopped
 from genai_fill.nuke_host.editing import tcl_escaped, unnoticed
 from genai_fill.nuke_host.fill_nodes import inner
+from genai_fill.nuke_host.footage import is_file_as_it_is
 from genai_fill.nuke_host.graph import MATTE, PLATE
 from genai_fill.nuke_host.optional_inputs import CONTROL, MOTION, PATCH, REFERENCE
 from genai_fill_contract.errors import NukeFailed
@@ -88,9 +89,13 @@ def _execute(write: Any, frame: int, view: str) -> None:
 
 
 def bit_depth(source: Any) -> str:
-    """Return the data type that keeps every value of an input: half only if it is half."""
-    known = source.metadata("input/bitsperchannel") if source is not None else None
-    return HALF if known == _HALF_METADATA else FLOAT
+    """Return the data type that keeps every value of an input: half only if it is half.
+
+    A node behind a half file makes floats of it, and hands the file's metadata on.
+    """
+    if source is None or not is_file_as_it_is(source):
+        return FLOAT
+    return HALF if source.metadata("input/bitsperchannel") == _HALF_METADATA else FLOAT
 
 
 @contextmanager
