@@ -1,0 +1,76 @@
+"""The benchmark's verdicts: what it calls met must be met."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.cleanplate.bars import bars, means
+from benchmarks.cleanplate.metrics import Score
+from benchmarks.cleanplate.speed import Cost
+from benchmarks.cleanplate.speed import bars as speed_bars
+
+PEER = Score(psnr=28.0, ssim=0.6, gradient=0.02, detail=0.8, flicker=0.01, highlights=0.9)
+GOOD = Score(psnr=32.0, ssim=0.9, gradient=0.01, detail=1.0, flicker=0.005, highlights=1.0)
+
+
+def verdicts(kind, ours, peer=PEER):
+    scores = {"cleanplate": ours, "flow": peer, "telea": replace(peer, psnr=20.0)}
+    return {bar.asked: bar.met for bar in bars({"a case": (kind, scores)})}
+
+
+@pytest.mark.parametrize("kind", ["moving", "tripod", "hdr", "static", "still"])
+def test_a_fill_better_in_everything_meets_every_bar(kind):
+    found = verdicts(kind, GOOD)
+
+    assert found
+    assert all(found.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "worse", "word"),
+    [
+        ("moving", {"psnr": 30.9}, "PSNR"),
+        ("moving", {"flicker": 0.0071}, "flicker"),
+        ("tripod", {"psnr": 29.9}, "PSNR"),
+        ("hdr", {"highlights": 0.94}, "highlights"),
+        ("hdr", {"highlights": 1.06}, "highlights"),
+        ("static", {"ssim": 0.6}, "SSIM"),
+        ("static", {"gradient": 0.02}, "gradient"),
+        ("still", {"detail": 0.84}, "high-frequency"),
+        ("still", {"detail": 1.16}, "high-frequency"),
+    ],
+)
+def test_a_bar_that_is_not_reached_is_missed_and_no_other(kind, worse, word):
+    found = verdicts(kind, replace(GOOD, **worse))
+
+    assert [asked for asked, met in found.items() if not met] == [
+        asked for asked in found if word in asked
+    ]
+
+
+def test_one_bad_case_is_missed_behind_a_good_mean():
+    good = {"cleanplate": replace(GOOD, psnr=50.0), "flow": PEER, "telea": PEER}
+    bad = {"cleanplate": replace(GOOD, psnr=27.0), "flow": PEER, "telea": PEER}
+    results = {"good": ("moving", good), "bad": ("moving", bad)}
+
+    missed = [bar for bar in bars(results) if not bar.met]
+
+    assert means(results)["moving"]["cleanplate"].psnr == pytest.approx(38.5)
+    assert [bar.asked for bar in missed] == [
+        "moving: no case below the better of flow-borrowing and Telea"
+    ]
+    assert "bad" in missed[0].found
+
+
+def test_slow_large_and_growing_shots_miss_their_bars():
+    fine = Cost("1080p", 300, 1.0, 0.3, 700.0, 720.0, 0.5)
+
+    assert all(bar.met for bar in speed_bars(fine))
+    for worse in ({"frame_s": 0.36}, {"first_frame_s": 3.1}, {"third_mib": 600.0}):
+        assert [bar.met for bar in speed_bars(replace(fine, **worse))].count(False) == 1
+    huge = replace(fine, third_mib=2050.0, peak_mib=2100.0)
+    assert [bar.asked for bar in speed_bars(huge) if not bar.met] == [
+        "1080p: peak memory under 2 GiB"
+    ]
