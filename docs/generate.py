@@ -47,8 +47,8 @@ def settings_page() -> str:
         "Highest first: the environment, the studio's TOML file, the user's TOML file, the",
         "default. The studio stands over the user, so that a show's rules hold on every",
         "workstation. `GENAI_FILL_STUDIO_CONFIG` and `GENAI_FILL_USER_CONFIG` name the files.",
-        "`genai-fill config` prints every value and where it came from; an unknown key is an",
-        "error that names the nearest one. Lists in the environment are separated by `;`.\n",
+        "`genai-fill config --origin` prints every value and where it came from; an unknown key is",
+        "an error that names the nearest one. Lists in the environment are separated by `;`.\n",
     ]
     for section in dataclasses.fields(Settings):
         cls = get_type_hints(Settings)[section.name]
