@@ -99,6 +99,10 @@ class OptionalInput:
     footage: Footage | None = None
 
 
+class HostBusy(Exception):
+    """Nuke renders something else just now, and only one thing at a time: ask again later."""
+
+
 class Host(Protocol):
     """Nuke. Everything but `run_on_main` and `post_to_main` is for the main thread only.
 
@@ -165,7 +169,10 @@ class Host(Protocol):
         """Put the engines into the node's own chooser."""
 
     def spool_plate(self, uuid: str, path_pattern: str, frame: int) -> None:
-        """Render one frame of the plate to EXR: working space as it is, full bbox."""
+        """Render one frame of the plate to EXR: working space as it is, full bbox.
+
+        This and the next two raise `HostBusy`, with nothing touched, during another render.
+        """
 
     def spool_matte(self, uuid: str, path_pattern: str, frame: int) -> None:
         """Render one frame of the matte to the alpha channel of an EXR."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import posixpath
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from genai_fill.app.optional_inputs import WantedInput
-from genai_fill.app.ports import Footage, Host, NodeInputs, SpoolFolders
+from genai_fill.app.ports import Footage, Host, HostBusy, NodeInputs, SpoolFolders
 from genai_fill.app.watch import FillWatch, Stage
 from genai_fill.domain.output_paths import require_no_frame_token
+from genai_fill_contract.errors import NukeFailed
 from genai_fill_contract.plate import FrameRange
+
+BUSY_WAIT_S = 0.5
+"""How long to leave Nuke alone when it renders something else."""
 
 SPOOL_CHANNEL = "rgba.alpha"
 """The channel of spooled mattes; the node has put the artist's choice there."""
@@ -113,8 +118,26 @@ class SpoolPlates:
             watch.check()
             phase = f"Writing {writing.what} frame {writing.frame}"
             watch.report(Stage(phase, done / len(writings)))
-            self._host.run_on_main(writing.write)
+            self._render(writing, watch)
         watch.check()
+
+    def _render(self, writing: _Writing, watch: FillWatch) -> None:
+        """Render as soon as Nuke renders nothing else; an artist's render may take hours."""
+        while True:
+            try:
+                self._host.run_on_main(writing.write)
+            except HostBusy as error:
+                if threading.current_thread() is threading.main_thread():
+                    # Called from within that render: it would never end.
+                    raise NukeFailed(
+                        "Nuke is rendering something else.",
+                        hint="Generate again when that is done.",
+                    ) from error
+            else:
+                return
+            watch.report(Stage("Waiting for another render in Nuke"))
+            watch.pause(BUSY_WAIT_S)
+            watch.check()
 
 
 def _file(folder: str, name: str) -> str:

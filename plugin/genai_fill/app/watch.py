@@ -55,6 +55,10 @@ class FillWatch:
         """Ask to stop; what is under way stops at its next `check`."""
         self._cancelled.set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not for longer than until the artist asks to stop. Worker threads only."""
+        self._cancelled.wait(seconds)
+
     def check(self) -> None:
         """Raise `FillStopped` when the artist asked to stop."""
         if self._cancelled.is_set():

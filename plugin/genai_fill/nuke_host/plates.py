@@ -9,6 +9,7 @@ from typing import Any
 
 import nuke
 
+from genai_fill.app.ports import HostBusy
 from genai_fill.app.watch import FillStopped
 from genai_fill.nuke_host.editing import tcl_escaped, unnoticed
 from genai_fill.nuke_host.fill_nodes import inner
@@ -55,6 +56,10 @@ def _spool(
     node: Any, writer: str, depth: str, channels: str, pattern: str, frame: int, view: str
 ) -> None:
     write = inner(node, writer)
+    if nuke.executing():
+        # The artist's own render, or another node's plate. A second one would fail, and the
+        # proxy switch must not move under the first.
+        raise HostBusy
     with unnoticed(), full_resolution(), _file_of(write, pattern):
         for knob, value in (
             ("file_type", "exr"),  # before the codec's knobs, which it brings
