@@ -205,11 +205,11 @@ def test_an_absurd_range_is_refused_before_any_work(backend, request_for):
     ],
 )
 def test_what_the_engine_cannot_do_is_said_at_once(backend, request_for, shot, changes, expected):
-    before = sorted((shot / "takes").glob("*/*")) if (shot / "takes").exists() else []
+    before = set((shot / "takes").glob("*/*"))
     answer = submitted(backend, request_for(**changes))
     assert (answer.status_code, code(answer)) == (422, expected)
-    after = sorted((shot / "takes").glob("*/*")) if (shot / "takes").exists() else []
-    assert before == after
+    # Folders of earlier tests' failed jobs may go meanwhile; none may come.
+    assert set((shot / "takes").glob("*/*")) <= before
 
 
 def test_a_non_commercial_engine_runs_only_where_the_studio_says_so(backend_in, request_for):
