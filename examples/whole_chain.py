@@ -250,7 +250,8 @@ def _reopen(
     script: Path, *, node_name: str, frames: tuple[int, ...], home: Path
 ) -> dict[int, np.ndarray]:
     """Open the script where this product was never installed and render the node."""
-    with boot(nuke_path=[], gui=False, home=home) as session:
+    absent = ("genai_fill", "genai_fill_contract")
+    with boot(nuke_path=[], gui=False, home=home, unavailable=absent) as session:
         session.open(script)
         node = session.nuke.toNode(node_name)
         return {f: session.evaluate(node, f).rgba_top_down() for f in frames}
