@@ -59,6 +59,7 @@ class PanelSession:
         self._fills = NodeFills(host, run, cancel, tasks, self._node_changed, self._fill_ended)
         self._pictures = FetchPictures(host, connection, tasks, self.refresh)
         self._current: str | None = None
+        self._selected: str | None = None
         self._engines: tuple[EngineDescription, ...] = ()
         self._backend = ""
         self._error: ErrorReport | None = None
@@ -94,12 +95,19 @@ class PanelSession:
                 listener(state)
 
     def follow_selection(self) -> None:
-        """Look at the selected GenAI Fill node."""
-        self.focus(self._host.selected())
+        """Look at the selected GenAI Fill node.
+
+        A node whose own buttons were pressed stays in view until the selection changes: its
+        properties can be open while something else is selected.
+        """
+        selected = self._host.selected()
+        changed = selected != self._selected or self._current is None
+        self.focus(selected if changed else self._current)
         self._wake_backend()
 
     def focus(self, uuid: str | None) -> None:
         """Look at a node, selected or not, and take up a job that it has kept."""
+        self._selected = self._host.selected()
         if uuid != self._current:
             self._current = uuid
             self._error = None

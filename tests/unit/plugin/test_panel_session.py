@@ -27,6 +27,32 @@ def test_the_selected_nodes_settings_are_shown(rig):
     assert rig.session.state.form.prompt == "a tree"
 
 
+def test_a_node_whose_button_was_pressed_stays_in_view_until_the_selection_changes(rig):
+    rig.host.add("u2", "Other")
+    rig.session.focus("u1")
+    rig.session.follow_selection()
+    assert rig.session.state.node_name == "GenAIFill1"
+    rig.host.selection = None
+    rig.session.follow_selection()
+    assert rig.session.state.node_name is None
+    rig.session.focus("u1")
+    rig.session.follow_selection()
+    assert rig.session.state.node_name == "GenAIFill1"
+    rig.host.selection = "u2"
+    rig.session.follow_selection()
+    assert rig.session.state.node_name == "Other"
+
+
+def test_when_the_node_in_view_is_deleted_the_selected_one_is_shown(rig):
+    rig.host.add("u2", "Other")
+    rig.session.follow_selection()
+    rig.session.focus("u1")
+    del rig.host.states["u1"]
+    rig.session.refresh()
+    rig.session.follow_selection()
+    assert rig.session.state.node_name == "Other"
+
+
 def test_listeners_hear_of_changes_and_of_nothing_else(rig):
     rig.session.refresh_engines()
     heard = []
