@@ -27,6 +27,7 @@ def serve(
     through restarts. Nuke and the other commands find it by its state folder.
     """
     from genai_fill_contract.settings import Origin
+
     # The web framework depends on a tracing interface, silent as installed; it stays silent
     # even where somebody has added an exporter to the environment.
     os.environ["OTEL_SDK_DISABLED"] = "true"
