@@ -8,11 +8,9 @@ STAMP_DEMO := $(VENV)/.installed-demo
 STAMP_ALL := $(VENV)/.installed-all
 
 # Two OpenMP threads on a busy two-core machine are several times slower than
-# passive ones; Qt and the Hugging Face libraries stay off screen and off line.
+# passive ones; Qt stays off screen.
 export OMP_WAIT_POLICY := PASSIVE
 export KMP_BLOCKTIME := 0
-export HF_HUB_OFFLINE := 1
-export TRANSFORMERS_OFFLINE := 1
 export QT_QPA_PLATFORM ?= offscreen
 # The docs theme advertises its successor on every build otherwise.
 export NO_MKDOCS_2_WARNING := 1

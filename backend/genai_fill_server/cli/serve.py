@@ -28,9 +28,7 @@ def serve(
     """
     from genai_fill_contract.settings import Origin
 
-    # The web framework depends on a tracing interface, silent as installed; it stays silent
-    # even where somebody has added an exporter to the environment.
-    os.environ["OTEL_SDK_DISABLED"] = "true"
+    _keep_tracing_off()
     from genai_fill_server.bootstrap.config import load_settings
     from genai_fill_server.bootstrap.server import ServeOptions, run_server
 
@@ -60,3 +58,8 @@ def serve(
             verbose=verbose,
         ),
     )
+
+
+def _keep_tracing_off() -> None:
+    """Silence the web framework's tracing interface, whatever exporter somebody has added."""
+    os.environ["OTEL_SDK_DISABLED"] = "true"
