@@ -182,7 +182,8 @@ def test_a_started_backend_gets_its_state_folder_and_a_clean_python(tmp_path):
     script = tmp_path / "serve.py"
     script.write_text(
         "import os, sys\n"
-        "print(os.environ['GENAI_FILL_BACKEND_STATE_DIR'], os.environ.get('PYTHONPATH'), flush=True)\n"
+        "print(os.environ['GENAI_FILL_BACKEND_STATE_DIR'], os.environ.get('PYTHONPATH'))\n"
+        "sys.stdout.flush()\n"
         "print('port in use', file=sys.stderr)\n"
         "sys.exit(3)\n"
     )
