@@ -1,5 +1,6 @@
 import json
 import resource
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,22 +94,27 @@ def test_complete_means_ours_and_this_crop(folder):
         store.is_complete(path, WINDOW, FRAME.labels)
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file of this process may grow beyond 4 KiB: writing fails midway, as on a full disk."""
+    """No file of this process may grow beyond 4 KiB: writing fails midway, as on a full disk.
+
+    Only around the write itself: pytest's own report may go to a file as well.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(("free_bytes", "error"), [(0, DiskFull), (1 << 40, OutputNotWritable)])
 def test_a_write_that_fails_midway_leaves_nothing_and_says_why(
-    folder, small_files, monkeypatch, free_bytes, error
+    folder, monkeypatch, free_bytes, error
 ):
     usage = type("Usage", (), {"free": free_bytes})
     monkeypatch.setattr(exr_write.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(error, match=r"a\.exr"):
+    with pytest.raises(error, match=r"a\.exr"), small_files():
         ExrTakeStore().write_frame(f"{folder}/a.exr", FRAME)
     assert names(folder) == []
 
@@ -122,12 +128,11 @@ def test_a_used_up_quota_is_a_full_disk_although_the_disk_has_room(folder, monke
     assert names(folder) == []
 
 
-def test_a_frame_already_there_survives_a_failed_write(folder, request):
+def test_a_frame_already_there_survives_a_failed_write(folder):
     store = ExrTakeStore()
     store.write_frame(f"{folder}/a.exr", FRAME)
     before = (folder / "a.exr").read_bytes()
-    request.getfixturevalue("small_files")
-    with pytest.raises(OutputNotWritable):
+    with pytest.raises(OutputNotWritable), small_files():
         store.write_frame(f"{folder}/a.exr", FRAME)
     assert (folder / "a.exr").read_bytes() == before
     assert names(folder) == ["a.exr"]
