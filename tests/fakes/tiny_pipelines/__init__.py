@@ -7,6 +7,7 @@ they are loaded, called, cancelled and repeated is what a real model does.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ _PIPELINES = {
     "z-image-controlnet": flow_models.z_image,
     "qwen-image": flow_models.qwen_image,
     "qwen-image-controlnet": flow_models.qwen_image,
+    "qwen-image-edit": flow_models.qwen_image_edit,
+    "qwen-image-edit-plus": flow_models.qwen_image_edit_plus,
     "chroma": flow_models.chroma,
     "flux-fill": flow_models.flux_fill,
 }
@@ -42,6 +45,8 @@ def build(name: str, folder: Path, **card) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _PIPELINES[name]().save_pretrained(folder, safe_serialization=True)
+        if name.startswith("qwen-image-edit"):
+            _add_processor(folder)
         if name in _CONTROLNETS:
             card["controlnet"] = "weights_beside"
             controlnet = _CONTROLNETS[name]()
@@ -49,6 +54,18 @@ def build(name: str, folder: Path, **card) -> Path:
             controlnet.save_pretrained(folder / "weights_beside")
     write_card(folder, **card)
     return folder
+
+
+def _add_processor(folder: Path) -> None:
+    """Add what published folders have beside the tokenizer, for pictures of 8 bits."""
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index["processor"] = ["transformers", "Qwen2VLProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "processor").mkdir()
+    settings = {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 14}
+    (folder / "processor" / "preprocessor_config.json").write_text(
+        json.dumps(settings), encoding="utf-8"
+    )
 
 
 def _wake(controlnet) -> None:

@@ -14,6 +14,8 @@ from diffusers import (
     FluxFillPipeline,
     FluxTransformer2DModel,
     QwenImageControlNetModel,
+    QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
     ZImageControlNetModel,
@@ -32,7 +34,12 @@ from transformers import (
 )
 
 from tests.fakes.tiny_pipelines.stable_diffusion import text_config
-from tests.fakes.tiny_pipelines.tokenizers import clip_tokenizer, qwen_tokenizer, t5_tokenizer
+from tests.fakes.tiny_pipelines.tokenizers import (
+    VISION_TOKENS,
+    clip_tokenizer,
+    qwen_tokenizer,
+    t5_tokenizer,
+)
 
 
 def _vae(latent_channels=4) -> AutoencoderKL:
@@ -148,10 +155,16 @@ def z_image_controlnet() -> ZImageControlNetModel:
     )
 
 
-def qwen_image() -> QwenImagePipeline:
-    """Return a Qwen-Image pipeline."""
-    tokenizer = qwen_tokenizer(2048)
+def qwen_image(pipeline=QwenImagePipeline, **extra) -> QwenImagePipeline:
+    """Return a Qwen-Image pipeline, or one of its relatives."""
+    tokenizer = qwen_tokenizer(2048, VISION_TOKENS)
     config = Qwen2_5_VLConfig(
+        **{
+            f"{name}_token_id": tokenizer.convert_tokens_to_ids(token)
+            for name, token in zip(
+                ("vision_start", "image", "vision_end"), VISION_TOKENS, strict=True
+            )
+        },
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": 16,
@@ -170,7 +183,7 @@ def qwen_image() -> QwenImagePipeline:
             "out_hidden_size": 16,
         },
     )
-    return QwenImagePipeline(
+    return pipeline(
         scheduler=_scheduler(),
         vae=AutoencoderKLQwenImage(
             base_dim=4,
@@ -190,8 +203,20 @@ def qwen_image() -> QwenImagePipeline:
             num_attention_heads=2,
             joint_attention_dim=16,
             axes_dims_rope=(4, 6, 6),
+            zero_cond_t=bool(extra.pop("zero_cond_t", False)),
         ),
+        **extra,
     )
+
+
+def qwen_image_edit() -> QwenImageEditPipeline:
+    """Return a Qwen-Image Edit pipeline. What prepares its pictures is not needed."""
+    return qwen_image(QwenImageEditPipeline, processor=None)
+
+
+def qwen_image_edit_plus() -> QwenImageEditPlusPipeline:
+    """Return a Qwen-Image Edit pipeline of the later kind, as 2511 has it."""
+    return qwen_image(QwenImageEditPlusPipeline, processor=None, zero_cond_t=True)
 
 
 def qwen_image_controlnet() -> QwenImageControlNetModel:

@@ -38,14 +38,17 @@ CHAT_TEMPLATE = (
 )
 
 
-def qwen_tokenizer(max_length: int = 512) -> Qwen2TokenizerFast:
-    """Return a Qwen2 tokenizer with a chat template."""
-    tokens = [*byte_alphabet(), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+VISION_TOKENS = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+
+
+def qwen_tokenizer(max_length: int = 512, more: tuple[str, ...] = ()) -> Qwen2TokenizerFast:
+    """Return a Qwen2 tokenizer with a chat template and ``more`` special tokens."""
+    tokens = [*byte_alphabet(), "<|endoftext|>", "<|im_start|>", "<|im_end|>", *more]
     tokenizer = Qwen2TokenizerFast(
         vocab={token: i for i, token in enumerate(tokens)},
         merges=[],
         model_max_length=max_length,
-        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=["<|im_start|>", "<|im_end|>", *more],
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

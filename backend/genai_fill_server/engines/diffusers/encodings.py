@@ -65,7 +65,7 @@ class EncodingCache:
         def encode_once(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             if args or kwargs:
                 return encode(x, *args, **kwargs)
-            key = _key(x)
+            key = tensor_key(x)
             found = self._kept.get(key)
             if found is not None:
                 found.job = self._job
@@ -98,7 +98,7 @@ class EncodingCache:
             self._bytes += entry.size_bytes
 
 
-def _key(x: torch.Tensor) -> bytes:
+def tensor_key(x: torch.Tensor) -> bytes:
     """Return a key that two tensors share only if shape, precision and bits are the same."""
     plain = x.detach().to("cpu").contiguous()
     digest = hashlib.blake2b(f"{x.dtype} {tuple(x.shape)}".encode(), digest_size=32)

@@ -88,6 +88,8 @@ class Family(ABC):
     """The node's optional inputs that the family uses."""
     controlnet: Family | None = None
     """The family that loads the same folders with the ControlNet that a card names."""
+    sees_picture: bool = False
+    """Whether the text encoder is shown the picture: see `encode_for`."""
     help: str = ""
 
     @abstractmethod
@@ -101,6 +103,20 @@ class Family(ABC):
     @abstractmethod
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the prompt as arguments for the pipeline's call. Costly: callers cache it."""
+
+    def encode_for(
+        self, pipe: Any, picture: Picture, prompt: str, negative: str, options: Options
+    ) -> dict[str, Any]:
+        """Return what `encode` does, for one picture, where the text encoder is shown it."""
+        del picture
+        return self.encode(pipe, prompt, negative, options)
+
+    def is_guided(self, options: Options) -> bool:
+        """Whether a call reads the negative prompt.
+
+        Together with the two texts that is all that `encode` may depend on.
+        """
+        return float(options.get("guidance", 0.0)) > 1.0
 
     @abstractmethod
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:

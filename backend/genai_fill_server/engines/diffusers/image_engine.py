@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import GenerationFailed, InvalidOption
-from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
+from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine, Prompt
 from genai_fill_server.engines.diffusers.options import (
     DETAIL,
     HOLE_CONTENT,
@@ -49,10 +49,10 @@ _SCALE_WORTH_REFINING = 0.9
 
 @dataclass(frozen=True)
 class _Work:
-    """One fill at work: the loaded model, the encoded prompt, what was asked."""
+    """One fill at work: the loaded model, the prompt, what was asked."""
 
     loaded: Loaded
-    prompt: dict[str, Any]
+    prompt: Prompt
     options: Options
     watch: Watch
     previews: Previews
@@ -93,7 +93,7 @@ class ImageEngine(ModelEngine):
         """
         check_steps(job.options)
         loaded = self._ready(job, watch)
-        prompt = self._prompt_arguments(loaded, job, watch)
+        prompt = self._prompt(loaded, job, watch)
         work = _Work(loaded, prompt, job.options, watch, self._previews(loaded, watch))
         self._note_size(shot, job.options, watch)
         todo = [
@@ -160,7 +160,7 @@ class ImageEngine(ModelEngine):
         self._fresh_scheduler(work.loaded, options)
         with seeded(seed, work.loaded.device) as generator:
             output = pipe(
-                **work.prompt,
+                **work.prompt(picture),
                 **self._model.family.arguments(pipe, picture, options),
                 generator=generator,
                 callback_on_step_end=step_callback(work.watch, span, _show(work, scene, fit)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_server.engines.diffusers.cards import ModelCard
-from genai_fill_server.engines.diffusers.family import Family
+from genai_fill_server.engines.diffusers.family import Family, Picture
 from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
 from genai_fill_server.engines.diffusers.options import LORA, Options
 from genai_fill_server.engines.diffusers.picture import Sizing
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+Prompt = Callable[[Picture | None], dict[str, Any]]
+"""The encoded prompt as call arguments; the picture counts where the text encoder sees it."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,11 @@ class ModelEngine:
         self._loaded.encodings.begin_job()
         return self._loaded
 
-    def _prompt_arguments(self, loaded: Loaded, job: EngineJob, watch: Watch) -> dict[str, Any]:
-        """Return the encoded prompt as call arguments, and report how much of it was read.
+    def _prompt(self, loaded: Loaded, job: EngineJob, watch: Watch) -> Prompt:
+        """Return what gives the encoded prompt for a picture; report how much of it is read.
 
-        A LoRA is mixed in first: it may change how prompts are encoded.
+        A LoRA is mixed in first: it may change how prompts are encoded. What does not depend
+        on the picture is encoded here, before the first frame is read.
         """
         from genai_fill_server.engines.diffusers.lora import use_lora
         from genai_fill_server.engines.diffusers.prompts import report_cuts
@@ -199,10 +202,16 @@ class ModelEngine:
 
         family = self._model.family
         report_cuts(family.limits(loaded.pipe), job.prompt, job.negative_prompt, watch)
-        with self._running(loaded, "the prompt", watch):
+
+        def encoded(picture: Picture | None) -> dict[str, Any]:
             return loaded.prompts.arguments(
-                family, loaded.pipe, job.prompt, job.negative_prompt, job.options
+                family, loaded.pipe, job.prompt, job.negative_prompt, job.options, picture
             )
+
+        if not family.sees_picture:
+            with self._running(loaded, "the prompt", watch):
+                encoded(None)
+        return encoded
 
     @contextmanager
     def _running(self, loaded: Loaded, what: str, watch: Watch) -> Iterator[None]:

@@ -7,9 +7,13 @@ from typing import Any
 
 import torch
 
-from genai_fill_server.engines.diffusers.family import Family, TextEncoderLimit
+from genai_fill_server.engines.diffusers.encodings import tensor_key
+from genai_fill_server.engines.diffusers.family import Family, Picture, TextEncoderLimit
 from genai_fill_server.engines.diffusers.options import Options
 from genai_fill_server.service.ports import Watch
+
+MAX_BYTES = 512 * 2**20
+"""Main memory for what encoders made of single pictures: some 60 frames of the largest."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,75 @@ def report_cuts(
 
 
 class PromptCache:
-    """The embeddings of the last prompts, on the device, so that frames and takes share them.
+    """Embeddings that frames, takes and jobs share, found again by all that they depend on.
 
-    Holds one entry: a job has one prompt, and embeddings of large encoders take memory.
+    One entry, on the device, for encoders that read text alone: a job has one prompt, and
+    embeddings of large encoders take memory. Encoders that are shown the picture make one for
+    each frame and tile; those wait in main memory, the oldest making room.
     """
 
-    def __init__(self) -> None:
-        self._key: tuple[object, ...] = ()
-        self._arguments: dict[str, Any] = {}
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        """Keep at most ``max_bytes`` of what was made for single pictures."""
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._kept: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def arguments(
-        self, family: Family, pipe: Any, prompt: str, negative: str, options: Options
+        self,
+        family: Family,
+        pipe: Any,
+        prompt: str,
+        negative: str,
+        options: Options,
+        picture: Picture | None = None,
     ) -> dict[str, Any]:
-        """Return the prompt as call arguments, encoded on the first call for it."""
-        key = (prompt, negative, tuple(sorted(options.items())))
-        if key != self._key:
+        """Return the prompt as call arguments, encoded on the first call for it.
+
+        ``picture`` is needed, and looked at, where the family's encoder sees it.
+        """
+        guided = family.is_guided(options)
+        key: tuple[object, ...] = (prompt, negative if guided else "", guided)
+        if family.sees_picture:
+            assert picture is not None
+            key = (*key, *_picture_keys(picture))
+        if key not in self._kept:
             with torch.no_grad():
-                self._arguments = family.encode(pipe, prompt, negative, options)
-            self._key = key
-        return dict(self._arguments)
+                if family.sees_picture and picture is not None:
+                    made = family.encode_for(pipe, picture, prompt, negative, options)
+                    self._keep(key, _moved(made, "cpu"))
+                else:
+                    made = family.encode(pipe, prompt, negative, options)
+                    self._kept = {key: made}
+        found = self._kept.get(key)
+        if found is None:  # larger than all the room there is
+            return made
+        return _moved(found, pipe._execution_device) if family.sees_picture else dict(found)
 
     def clear(self) -> None:
         """Give the memory back."""
-        self._key, self._arguments = (), {}
+        self._kept, self._bytes = {}, 0
+
+    def _keep(self, key: tuple[object, ...], made: dict[str, Any]) -> None:
+        size = _size_bytes(made)
+        while self._kept and self._bytes + size > self._max_bytes:
+            self._bytes -= _size_bytes(self._kept.pop(next(iter(self._kept))))
+        if size <= self._max_bytes:
+            self._kept[key] = made
+            self._bytes += size
+
+
+def _picture_keys(picture: Picture) -> tuple[bytes, ...]:
+    tensors = (picture.image, picture.reference)
+    return tuple(b"" if tensor is None else tensor_key(tensor) for tensor in tensors)
+
+
+def _moved(arguments: dict[str, Any], device: Any) -> dict[str, Any]:
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in arguments.items()
+    }
+
+
+def _size_bytes(arguments: dict[str, Any]) -> int:
+    tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

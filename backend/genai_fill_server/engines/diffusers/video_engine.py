@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from genai_fill_contract.plate import FrameRange
 from genai_fill_server.domain.temporal_windows import TemporalWindow, plan_windows
 from genai_fill_server.engines.diffusers.checkpoints import Checkpoints
 from genai_fill_server.engines.diffusers.image_engine import checked_output
-from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine
+from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine, Prompt
 from genai_fill_server.engines.diffusers.options import mixed_seed
 from genai_fill_server.engines.diffusers.picture import (
     Fit,
@@ -48,7 +48,7 @@ class _Job:
     job: EngineJob
     watch: Watch
     loaded: Loaded
-    prompt: dict[str, Any]
+    prompt: Prompt
     fit: Fit
     windows: list[TemporalWindow]
     patches: dict[int, Patch]
@@ -70,7 +70,7 @@ class VideoEngine(ModelEngine):
         Raises `OutOfMemory`, `GenerationFailed`.
         """
         loaded = self._ready(job, watch)
-        prompt = self._prompt_arguments(loaded, job, watch)
+        prompt = self._prompt(loaded, job, watch)
         crop = shot.window(shot.frames.first)
         fit = fit_crop(crop.height, crop.width, self._sizing())
         windows = plan_windows(
@@ -168,7 +168,7 @@ class VideoEngine(ModelEngine):
         self._fresh_scheduler(loaded, options)
         with seeded(seed, loaded.device) as generator:
             output = loaded.pipe(
-                **work.prompt,
+                **work.prompt(clip),
                 **family.arguments(loaded.pipe, clip, options),
                 generator=generator,
                 callback_on_step_end=step_callback(

@@ -5,6 +5,10 @@ from __future__ import annotations
 from genai_fill_server.engines.diffusers.families.chroma import Chroma
 from genai_fill_server.engines.diffusers.families.flux2_klein import Flux2Klein
 from genai_fill_server.engines.diffusers.families.flux_fill import FluxFill
+from genai_fill_server.engines.diffusers.families.qwen_edit import (
+    QwenImageEdit,
+    QwenImageEditPlus,
+)
 from genai_fill_server.engines.diffusers.families.qwen_image import QwenImage, QwenImageControlNet
 from genai_fill_server.engines.diffusers.families.stable_diffusion import StableDiffusion
 from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import StableDiffusionXL
@@ -21,6 +25,8 @@ FAMILIES: tuple[Family, ...] = (
     ZImageControlNet(),
     QwenImage(),
     QwenImageControlNet(),
+    QwenImageEdit(),
+    QwenImageEditPlus(),
     Chroma(),
     FluxFill(),
 )

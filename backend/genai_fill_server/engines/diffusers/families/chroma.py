@@ -67,7 +67,7 @@ class Chroma(Family):
         positive, _, mask, negated, _, negated_mask = pipe.encode_prompt(
             prompt,
             negative_prompt=negative,
-            do_classifier_free_guidance=float(options["guidance"]) > 1.0,
+            do_classifier_free_guidance=self.is_guided(options),
             max_sequence_length=MAX_PROMPT_TOKENS,
         )
         return {

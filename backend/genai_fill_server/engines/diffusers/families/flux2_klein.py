@@ -68,7 +68,7 @@ class Flux2Klein(Family):
         layers = _layers(pipe)
         positive, _ = pipe.encode_prompt(prompt, text_encoder_out_layers=layers)
         arguments: dict[str, Any] = {"prompt_embeds": positive}
-        if float(options.get("guidance", 0.0)) > 1.0 and not pipe.config.is_distilled:
+        if self.is_guided(options) and not pipe.config.is_distilled:
             negated, _ = pipe.encode_prompt(negative, text_encoder_out_layers=layers)
             arguments["negative_prompt_embeds"] = negated
         return arguments

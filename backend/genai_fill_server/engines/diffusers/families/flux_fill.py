@@ -59,6 +59,11 @@ class FluxFill(Family):
             TextEncoderLimit("CLIP", pipe.tokenizer, int(pipe.tokenizer.model_max_length)),
         )
 
+    def is_guided(self, options: Options) -> bool:
+        """Its guidance is distilled: there is no negative pass."""
+        del options
+        return False
+
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt; there is no negative."""
         del negative, options

@@ -65,7 +65,7 @@ class QwenImageControlNet(Family):
 
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt and, under guidance, of its negative."""
-        return _encode(pipe, prompt, negative, options)
+        return _encode(pipe, prompt, negative if self.is_guided(options) else None)
 
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the call's arguments. Tensors are taken as they are, so from -1 to 1."""
@@ -111,7 +111,7 @@ class QwenImage(Family):
 
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt and, under guidance, of its negative."""
-        return _encode(pipe, prompt, negative, options)
+        return _encode(pipe, prompt, negative if self.is_guided(options) else None)
 
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the call's arguments.
@@ -132,10 +132,10 @@ def _limits(pipe: Any) -> tuple[TextEncoderLimit, ...]:
     return (TextEncoderLimit("Qwen2.5-VL", pipe.tokenizer, limit, template),)
 
 
-def _encode(pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
+def _encode(pipe: Any, prompt: str, negative: str | None) -> dict[str, Any]:
     positive, mask = pipe.encode_prompt(prompt, max_sequence_length=MAX_PROMPT_TOKENS)
     arguments = {"prompt_embeds": positive, "prompt_embeds_mask": mask}
-    if float(options["guidance"]) > 1.0:
+    if negative is not None:
         # An empty negative has no token of its own but the template's, which is enough.
         negated, negated_mask = pipe.encode_prompt(
             negative or " ", max_sequence_length=MAX_PROMPT_TOKENS

@@ -81,7 +81,7 @@ class StableDiffusion(Family):
             prompt,
             pipe._execution_device,
             1,
-            float(options["guidance"]) > 1.0,
+            self.is_guided(options),
             negative_prompt=negative,
         )
         return {"prompt_embeds": positive, "negative_prompt_embeds": negated}

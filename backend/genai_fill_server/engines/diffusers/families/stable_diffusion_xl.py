@@ -77,7 +77,7 @@ class StableDiffusionXL(Family):
         """Return the four embeddings. An empty negative means zeros, as SDXL was trained."""
         positive, negated, pooled, negated_pooled = pipe.encode_prompt(
             prompt=prompt,
-            do_classifier_free_guidance=float(options["guidance"]) > 1.0,
+            do_classifier_free_guidance=self.is_guided(options),
             negative_prompt=negative or None,
         )
         return {

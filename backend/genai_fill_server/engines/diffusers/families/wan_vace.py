@@ -95,7 +95,7 @@ class WanVace(Family):
         positive, negated = pipe.encode_prompt(
             prompt,
             negative_prompt=negative,
-            do_classifier_free_guidance=float(options["guidance"]) > 1.0,
+            do_classifier_free_guidance=self.is_guided(options),
             # The pipeline's call reads 512 tokens, this method 226 unless told.
             max_sequence_length=MAX_PROMPT_TOKENS,
         )

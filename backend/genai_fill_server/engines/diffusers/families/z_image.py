@@ -72,6 +72,10 @@ class ZImageControlNet(Family):
         """One Qwen3 encoder behind a chat template."""
         return _limits(pipe)
 
+    def is_guided(self, options: Options) -> bool:
+        """Its guidance starts at 0, not at 1."""
+        return _is_guided(options)
+
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt and, under guidance, of its negative."""
         return _encode(pipe, prompt, negative, options)
@@ -119,6 +123,10 @@ class ZImage(Family):
         """One Qwen3 encoder behind a chat template."""
         return _limits(pipe)
 
+    def is_guided(self, options: Options) -> bool:
+        """Its guidance starts at 0, not at 1."""
+        return _is_guided(options)
+
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt and, under guidance, of its negative."""
         return _encode(pipe, prompt, negative, options)
@@ -147,11 +155,14 @@ def _limits(pipe: Any) -> tuple[TextEncoderLimit, ...]:
     return (TextEncoderLimit("Qwen3", pipe.tokenizer, MAX_PROMPT_TOKENS, template),)
 
 
+def _is_guided(options: Options) -> bool:
+    return float(options.get("guidance", 0.0)) > 0.0
+
+
 def _encode(pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
-    guided = float(options.get("guidance", 0.0)) > 0.0
     positive, negated = pipe.encode_prompt(
         prompt,
-        do_classifier_free_guidance=guided,
+        do_classifier_free_guidance=_is_guided(options),
         negative_prompt=negative,
         max_sequence_length=MAX_PROMPT_TOKENS,
     )
