@@ -9,6 +9,7 @@ from the best patch instead of averaging, so grain stays grain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -20,7 +21,14 @@ from genai_fill_server.engines.cleanplate.kernels import (
     match_patches,
     measure_patches,
     peel_patches,
+    random_states,
     vote_patches,
+)
+from genai_fill_server.engines.cleanplate.waves import (
+    Runner,
+    one_by_one,
+    shares,
+    waves,
 )
 from genai_fill_server.service.ports import Watch
 
@@ -36,6 +44,7 @@ _SHIFT_LIMIT = np.float32(0.25)
 _BITE = 12000
 _COARSE_THICKNESS_PX = 6.0
 _PEEL_CHOICES = 20000
+_PEEL_BITE = 16
 
 
 @dataclass
@@ -51,12 +60,19 @@ class _Level:
 
 
 def synthesise(
-    encoded: Floats, hole: Mask, unusable: Mask, seed: int, rounds: int, watch: Watch
+    encoded: Floats,
+    hole: Mask,
+    unusable: Mask,
+    seed: int,
+    rounds: int,
+    watch: Watch,
+    run: Runner = one_by_one,
 ) -> Floats:
     """Return ``encoded`` (h, w, 3, of `encoding.encode`) with ``hole`` repainted.
 
     ``unusable`` pixels outside the hole are neither copied nor looked at as truth. With
-    nothing to copy from, the hole is filled smoothly. Deterministic in ``seed``.
+    nothing to copy from, the hole is filled smoothly. Deterministic in ``seed``, whatever
+    threads ``run`` shares the work out to.
     """
     start = pull_push(encoded, (~(hole | unusable)).astype(np.float32))
     unknown = hole | unusable
@@ -72,8 +88,8 @@ def synthesise(
             field = _enlarged(field, level)
             _paint_from_coarse(level, painted, field)
         else:
-            field = _peeled(level, watch)
-        field = _settle(level, field, depth, seed, rounds, watch)
+            field = _peeled(level, watch, run)
+        field = _settle(level, field, depth, seed, rounds, watch, run)
         painted = level.image
     inner = levels[0].image[RADIUS:-RADIUS, RADIUS:-RADIUS, :3]
     return np.where(hole[..., None], inner[: hole.shape[0], : hole.shape[1]], encoded)
@@ -167,7 +183,7 @@ def _paint_from_coarse(level: _Level, painted: Floats, field: Field) -> None:
         level.image[rest] = padded[rest]
 
 
-def _peeled(level: _Level, watch: Watch) -> Field:
+def _peeled(level: _Level, watch: Watch, run: Runner) -> Field:
     """Paint the coarsest level from the hole's edge inwards; return where pixels came from.
 
     Lines that enter the hole are carried on before any average can wash them out.
@@ -184,8 +200,15 @@ def _peeled(level: _Level, watch: Watch) -> Field:
         if len(ring) == 0:
             break
         inner = np.clip(ring, RADIUS, np.array([height, width]) - RADIUS - 1).astype(np.int32)
+        inner = np.ascontiguousarray(inner)
         matches = np.zeros_like(ring)
-        peel_patches(level.image, known, np.ascontiguousarray(inner), choices, matches, RADIUS)
+        bites = (slice(i, i + _PEEL_BITE) for i in range(0, len(ring), _PEEL_BITE))
+        run(
+            [
+                partial(peel_patches, level.image, known, inner[b], choices, matches[b], RADIUS)
+                for b in bites
+            ]
+        )
         rows, columns = ring[:, 0], ring[:, 1]
         level.image[rows, columns] = level.image[matches[:, 0], matches[:, 1]]
         field[rows, columns] = matches
@@ -194,7 +217,13 @@ def _peeled(level: _Level, watch: Watch) -> Field:
 
 
 def _settle(
-    level: _Level, field: Field | None, depth: int, seed: int, rounds: int, watch: Watch
+    level: _Level,
+    field: Field | None,
+    depth: int,
+    seed: int,
+    rounds: int,
+    watch: Watch,
+    run: Runner,
 ) -> Field:
     """Alternate search and repainting until a level is settled; return its field."""
     height, width = level.hole.shape
@@ -210,6 +239,7 @@ def _settle(
         distance=np.full((height, width), np.inf, np.float32),
         shifts=np.zeros((height, width, 3), np.float32),
         watch=watch,
+        runner=run,
     )
     inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
     hole = level.hole.astype(np.uint8)
@@ -221,17 +251,24 @@ def _settle(
         search.run(seed * 1009 + depth * 64 + turn)
         last = depth == 0 and turn == turns - 1
         scale = np.float32(max(1e-6, 0.3 * float(np.percentile(search.distance[matched], 60))))
-        vote_patches(
-            level.image,
-            hole,
-            inside,
-            search.field,
-            search.distance,
-            search.shifts,
-            trust,
-            RADIUS,
-            scale,
-            last,
+        # No pixel of the hole is ever copied from, so each may be repainted on its own.
+        run(
+            [
+                partial(
+                    vote_patches,
+                    level.image,
+                    hole,
+                    inside[share],
+                    search.field,
+                    search.distance,
+                    search.shifts,
+                    trust,
+                    RADIUS,
+                    scale,
+                    last,
+                )
+                for share in shares(len(inside))
+            ]
         )
     return search.field
 
@@ -247,42 +284,73 @@ class _Search:
     distance: Floats
     shifts: Floats
     watch: Watch
+    runner: Runner
+
+    def __post_init__(self) -> None:
+        self._forth = waves(self.wanted, forward=True)
+        self._back = waves(np.ascontiguousarray(self.wanted[::-1]), forward=False)
 
     def run(self, seed: int) -> None:
         """Measure the field on the picture as it is now, then improve it both ways."""
-        level = self.level
-        features = level.image.copy()
-        allowed = level.allowed.astype(np.uint8)
+        features = self.level.image.copy()
         price = np.float32(_WAY_PRICE * 2.0**self.depth)
-        measure_patches(
-            features,
-            self.wanted,
-            self.field,
-            self.distance,
-            self.shifts,
-            RADIUS,
-            _SHIFT_LIMIT,
-            price,
-        )
-        for turn in range(2):
-            starts = range(0, len(self.wanted), _BITE)
-            for start in starts if turn == 0 else reversed(starts):
-                # In bites, so that a cancel is noticed within a fraction of a second.
-                self.watch.check()
-                part = self.wanted[start : start + _BITE]
-                match_patches(
+        self.runner(
+            [
+                partial(
+                    measure_patches,
                     features,
-                    allowed,
-                    np.ascontiguousarray(part if turn == 0 else part[::-1]),
+                    self.wanted[share],
                     self.field,
                     self.distance,
                     self.shifts,
                     RADIUS,
                     _SHIFT_LIMIT,
                     price,
-                    turn == 0,
-                    np.uint64((seed * 2 + turn) * 1000003 + start),
                 )
+                for share in shares(len(self.wanted))
+            ]
+        )
+        allowed = self.level.allowed.astype(np.uint8)
+        for turn in range(2):
+            states = self._states(seed * 2 + turn)
+            order = self.wanted if turn == 0 else self.wanted[::-1]
+            states = states if turn == 0 else self._turned(states)
+            for wave in self._forth if turn == 0 else self._back:
+                # In waves, so that a cancel is noticed within a fraction of a second.
+                self.watch.check()
+                self.runner(
+                    [
+                        partial(
+                            match_patches,
+                            features,
+                            allowed,
+                            np.ascontiguousarray(order[part]),
+                            self.field,
+                            self.distance,
+                            self.shifts,
+                            RADIUS,
+                            _SHIFT_LIMIT,
+                            price,
+                            turn == 0,
+                            states[part],
+                        )
+                        for part in wave
+                    ]
+                )
+
+    def _states(self, seed: int) -> npt.NDArray[np.uint64]:
+        """Return the random state of each wanted centre, a sequence for each bite of them."""
+        states = np.empty(len(self.wanted), np.uint64)
+        reach = max(self.level.allowed.shape)
+        for start in range(0, len(states), _BITE):
+            random_states(states[start : start + _BITE], reach, np.uint64(seed * 1000003 + start))
+        return states
+
+    def _turned(self, states: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """Return states for the reverse order; each bite keeps its sequence from its start."""
+        starts = range(0, len(states), _BITE)
+        bites = [states[start : start + _BITE] for start in reversed(starts)]
+        return np.concatenate([np.zeros(0, np.uint64), *bites])
 
 
 def _valid_field(level: _Level, field: Field | None, matched: Mask, seed: int) -> Field:

@@ -1,7 +1,7 @@
 """Compiled inner loops. Signatures are fixed and machine code is cached beside the module.
 
-No loop is parallel by itself: threads run over sources and frames, so results do not depend
-on how many there are. Loops release the interpreter lock.
+No loop is parallel by itself: threads run over sources, frames and `waves` of patches, so
+results do not depend on how many there are. Loops release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def sample(image, blocked, place, table, out, found):  # type: ignore[no-untyped
 
 
 @numba.njit(cache=True, nogil=True)
-def _patch_distance(features, y, x, cy, cx, radius, limit, near, best, shift, square, total):  # type: ignore[no-untyped-def]
+def _patch_distance(features, y, x, cy, cx, radius, limit, near, best, shift):  # type: ignore[no-untyped-def]
     """Return how unlike two patches are; ``shift`` gets the colour step between them.
 
     A step of up to ``limit`` in each colour is allowed at a small price, so that shading does
@@ -129,66 +129,77 @@ def _patch_distance(features, y, x, cy, cx, radius, limit, near, best, shift, sq
     channels = features.shape[2]
     side = 2 * radius + 1
     rest = near * np.float32(abs(y - cy) + abs(x - cx))
-    for c in range(COLOURS):
-        square[c], total[c] = np.float32(0.0), np.float32(0.0)
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            for c in range(channels):
-                e = features[y + dy, x + dx, c] - features[cy + dy, cx + dx, c]
-                if c < COLOURS:
-                    square[c] += e * e
-                    total[c] += e
-                else:
-                    rest += e * e
-        bound, seen = rest, np.float32((dy + radius + 1) * side)
-        for c in range(COLOURS):
-            bound += square[c] - total[c] * total[c] / seen
+    # One variable a colour stays in a register, where an array goes through memory. Unsigned
+    # places spare the question whether an index counts from the end.
+    square0, square1, square2 = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    total0, total1, total2 = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for row in range(side):
+        own = features[np.uint64(y - radius + row)]
+        other = features[np.uint64(cy - radius + row)]
+        for column in range(side):
+            i, j = np.uint64(x - radius + column), np.uint64(cx - radius + column)
+            e = own[i, 0] - other[j, 0]
+            square0 += e * e
+            total0 += e
+            e = own[i, 1] - other[j, 1]
+            square1 += e * e
+            total1 += e
+            e = own[i, 2] - other[j, 2]
+            square2 += e * e
+            total2 += e
+            for c in range(COLOURS, channels):
+                e = own[i, np.uint64(c)] - other[j, np.uint64(c)]
+                rest += e * e
+        seen = np.float32((row + 1) * side)
+        bound = rest + (square0 - total0 * total0 / seen)
+        bound += square1 - total1 * total1 / seen
+        bound += square2 - total2 * total2 / seen
         if bound >= best:
             return bound
     count = np.float32(side * side)
     result = rest
     for c in range(COLOURS):
-        step = min(max(total[c] / (count * (1 + _SHIFT_PRICE)), -limit), limit)
+        total = total0 if c == 0 else (total1 if c == 1 else total2)
+        square = square0 if c == 0 else (square1 if c == 1 else square2)
+        step = min(max(total / (count * (1 + _SHIFT_PRICE)), -limit), limit)
         shift[c] = step
-        result += square[c] - 2 * step * total[c] + (1 + _SHIFT_PRICE) * count * step * step
+        result += square - 2 * step * total + (1 + _SHIFT_PRICE) * count * step * step
     return result
 
 
 @numba.njit(cache=True, nogil=True)
-def _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch):  # type: ignore[no-untyped-def]
+def _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, shift):  # type: ignore[no-untyped-def]
     """Take (cy, cx) as the match of (y, x) if it may be and is better."""
     height, width = allowed.shape
     inside = radius <= cy < height - radius and radius <= cx < width - radius
     if not inside or allowed[cy, cx] == 0 or (cy == field[y, x, 0] and cx == field[y, x, 1]):
         return
     best = distance[y, x]
-    found = _patch_distance(
-        features, y, x, cy, cx, radius, limit, near, best, scratch[0], scratch[1], scratch[2]
-    )
-    if found < distance[y, x]:
+    found = _patch_distance(features, y, x, cy, cx, radius, limit, near, best, shift)
+    if found < best:
         distance[y, x] = found
         field[y, x, 0], field[y, x, 1] = cy, cx
         for c in range(COLOURS):
-            shifts[y, x, c] = scratch[0, c]
+            shifts[y, x, c] = shift[c]
 
 
 @numba.njit(cache=True, nogil=True)
 def _propagate(  # type: ignore[no-untyped-def]
-    features, allowed, y, x, step, radius, limit, near, field, distance, shifts, scratch
+    features, allowed, y, x, step, radius, limit, near, field, distance, shifts, shift
 ):
     """Try for (y, x) what its neighbours beside and above (or below) match."""
     for turn in range(2):
         ny, nx = (y, x + step) if turn == 0 else (y + step, x)
         cy = np.int64(field[ny, nx, 0]) + (y - ny)
         cx = np.int64(field[ny, nx, 1]) + (x - nx)
-        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch)
+        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, shift)
 
 
 @numba.njit(cache=True, nogil=True)
 def _search(  # type: ignore[no-untyped-def]
-    features, allowed, y, x, state, radius, limit, near, field, distance, shifts, scratch
+    features, allowed, y, x, state, radius, limit, near, field, distance, shifts, shift
 ):
-    """Try for (y, x) random places ever nearer to its match; return the random state after."""
+    """Try for (y, x) random places ever nearer to its match."""
     reach = max(allowed.shape[0], allowed.shape[1])
     while reach >= 1:
         span = np.uint64(2 * reach + 1)
@@ -196,38 +207,66 @@ def _search(  # type: ignore[no-untyped-def]
         cy = np.int64(field[y, x, 0]) + np.int64((state >> np.uint64(33)) % span) - reach
         state = state * _MULTIPLIER + _INCREMENT
         cx = np.int64(field[y, x, 1]) + np.int64((state >> np.uint64(33)) % span) - reach
-        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, scratch)
+        _try(features, allowed, y, x, cy, cx, radius, limit, near, field, distance, shifts, shift)
         reach = reach // 2
-    return state
+
+
+@numba.njit("void(uint64[::1], int64, uint64)", cache=True, nogil=True)
+def random_states(states, reach, seed):  # type: ignore[no-untyped-def]
+    """Set the random state that each centre of a run starts from in `match_patches`.
+
+    One sequence runs through all of ``states`` (n,); a centre uses two numbers for each
+    halving of ``reach``, the longer side of the picture. A centre's chance therefore does
+    not depend on which thread comes to it, nor when.
+    """
+    state = seed * _MULTIPLIER + _INCREMENT
+    turns = 0
+    while reach >= 1:
+        turns += 2
+        reach = reach // 2
+    for k in range(states.shape[0]):
+        states[k] = state
+        for _ in range(turns):
+            state = state * _MULTIPLIER + _INCREMENT
 
 
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
-    " float32[:,:,::1], int64, float32, float32, boolean, uint64)",
+    " float32[:,:,::1], int64, float32, float32, boolean, uint64[::1])",
     cache=True,
     nogil=True,
 )
 def match_patches(  # type: ignore[no-untyped-def]
-    features, allowed, wanted, field, distance, shifts, radius, limit, near, forward, seed
+    features, allowed, wanted, field, distance, shifts, radius, limit, near, forward, states
 ):
     """Improve a nearest-neighbour field: PatchMatch (C. Barnes et al., SIGGRAPH 2009).
 
     ``features`` (h, w, c) are compared over squares of side ``2 * radius + 1``; ``wanted``
     (n, 2: y, x) are the centres to match, in scan order if ``forward``, else in reverse;
     ``allowed`` marks centres that may be copied from; ``field`` (h, w, 2: y, x), ``distance``
-    (h, w) and ``shifts`` (h, w, 3) are improved in place. All centres keep ``radius`` pixels
-    from the edge of the arrays.
+    (h, w) and ``shifts`` (h, w, 3) are improved in place; ``states`` (n,) are of
+    `random_states`. All centres keep ``radius`` pixels from the edge of the arrays.
     """
-    state = seed * _MULTIPLIER + _INCREMENT
     step = -1 if forward else 1
-    scratch = np.empty((3, COLOURS), np.float32)
+    shift = np.empty(COLOURS, np.float32)
     for k in range(wanted.shape[0]):
-        y, x = wanted[k, 0], wanted[k, 1]
+        y, x = np.int64(wanted[k, 0]), np.int64(wanted[k, 1])
         _propagate(
-            features, allowed, y, x, step, radius, limit, near, field, distance, shifts, scratch
+            features, allowed, y, x, step, radius, limit, near, field, distance, shifts, shift
         )
-        state = _search(
-            features, allowed, y, x, state, radius, limit, near, field, distance, shifts, scratch
+        _search(
+            features,
+            allowed,
+            y,
+            x,
+            states[k],
+            radius,
+            limit,
+            near,
+            field,
+            distance,
+            shifts,
+            shift,
         )
 
 
@@ -239,27 +278,16 @@ def match_patches(  # type: ignore[no-untyped-def]
 )
 def measure_patches(features, wanted, field, distance, shifts, radius, limit, near):  # type: ignore[no-untyped-def]
     """Set ``distance`` and ``shifts`` of each wanted centre to those of its present match."""
-    scratch = np.empty((3, COLOURS), np.float32)
+    shift = np.empty(COLOURS, np.float32)
     infinite = np.float32(np.inf)
     for k in range(wanted.shape[0]):
-        y, x = wanted[k, 0], wanted[k, 1]
+        y, x = np.int64(wanted[k, 0]), np.int64(wanted[k, 1])
         cy, cx = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
         distance[y, x] = _patch_distance(
-            features,
-            y,
-            x,
-            cy,
-            cx,
-            radius,
-            limit,
-            near,
-            infinite,
-            scratch[0],
-            scratch[1],
-            scratch[2],
+            features, y, x, cy, cx, radius, limit, near, infinite, shift
         )
         for c in range(COLOURS):
-            shifts[y, x, c] = scratch[0, c]
+            shifts[y, x, c] = shift[c]
 
 
 @numba.njit(cache=True, nogil=True)
