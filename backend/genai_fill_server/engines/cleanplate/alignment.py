@@ -1,8 +1,7 @@
 """Where each pixel of a region lies in one source frame, and how far that can be trusted.
 
 The homography chain brings the source near; tracked points in the region correct its drift;
-dense inverse-search flow (T. Kroeger et al., "Fast Optical Flow using Dense Inverse Search",
-ECCV 2016) measures what a plane cannot explain. Under the matte the flow is completed from
+dense flow measures what a plane cannot explain. Under the matte the flow is completed from
 outside, never measured: what is there is the object, not the background.
 """
 
@@ -14,11 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, Detail, Motion
-from genai_fill_server.engines.cleanplate.diffusion import membrane, pull_push
+from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
+from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.lighting import log_gain
-from genai_fill_server.engines.cleanplate.motion import corners_of, track, warped
+from genai_fill_server.engines.cleanplate.motion import corners_of, track
 from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, is_sane, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
@@ -97,14 +96,14 @@ class Way:
     place: Floats | None = None
 
 
-def align(target: Target, way: Way, options: CleanPlateOptions) -> Alignment | None:
+def align(target: Target, way: Way, kit: Kit) -> Alignment | None:
     """Align a source to ``target``, starting at the chain's matrix.
 
     Returns None when the source shows nothing of the region.
     """
     region = target.region
     local = way.matrix @ region.offset
-    seen, usable = _seen(way.source, local, region.size)
+    seen, usable = _seen(way.source, local, region.size, kit)
     if not usable.any():
         return None
     seen = _exposed_as(target, seen, usable)
@@ -112,20 +111,22 @@ def align(target: Target, way: Way, options: CleanPlateOptions) -> Alignment | N
         shape = way.place.shape
         back = moved(np.asarray(np.linalg.inv(local), np.float64), way.place.reshape(-1, 2))
         known = back.reshape(shape) - _grid(*shape[:2])
-        return _assembled(target, way, local, (seen, usable), known, options)
-    if options.motion is not Motion.NONE:
-        refined = _refined(target, seen, usable, local, options.motion)
+        return _assembled(target, way, local, (seen, usable), known, kit)
+    motion = kit.options.motion
+    if motion is not Motion.NONE:
+        refined = _refined(target, seen, usable, local, motion)
         if refined is not None:
-            again, again_usable = _seen(way.source, refined, region.size)
+            again, again_usable = _seen(way.source, refined, region.size, kit)
             again = _exposed_as(target, again, again_usable)
             if _mismatch(target, again, again_usable) <= _mismatch(target, seen, usable):
                 local, seen, usable = refined, again, again_usable
-    flow = _residual_flow(target, seen, usable, way.alone, options)
-    return _assembled(target, way, local, (seen, usable), flow, options)
+    flow = _residual_flow(target, seen, usable, way.alone, kit)
+    return _assembled(target, way, local, (seen, usable), flow, kit)
 
 
-def _seen(source: Proxy, local: Matrix, size: tuple[int, int]) -> tuple[Bytes, Mask]:
-    return warped(source.levels, local, size), warped(source.valid, local, size) > 254
+def _seen(source: Proxy, local: Matrix, size: tuple[int, int], kit: Kit) -> tuple[Bytes, Mask]:
+    valid = kit.device.warped(source.valid, local, size)
+    return kit.device.warped(source.levels, local, size), valid > 254
 
 
 def _exposed_as(target: Target, seen: Bytes, usable: Mask) -> Bytes:
@@ -162,31 +163,11 @@ def _refined(
     return np.asarray(local @ correction, np.float64)
 
 
-def _estimator(options: CleanPlateOptions) -> cv2.DISOpticalFlow:
-    presets = {
-        Detail.DRAFT: cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
-        Detail.NORMAL: cv2.DISOPTICAL_FLOW_PRESET_FAST,
-        Detail.FINE: cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
-    }
-    estimator = cv2.DISOpticalFlow.create(presets[options.detail])
-    estimator.setFinestScale(1)
-    return estimator
-
-
 def _grid(height: int, width: int) -> Floats:
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
     return np.dstack([columns, rows])
-
-
-def _followed(image: Floats | Bytes, place: Floats) -> Floats:
-    return np.asarray(
-        cv2.remap(
-            image, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        ),
-        np.float32,
-    )
 
 
 def _has_relief(target: Target, seen: Bytes, usable: Mask) -> bool:
@@ -201,26 +182,23 @@ def _has_relief(target: Target, seen: Bytes, usable: Mask) -> bool:
 
 
 def _residual_flow(
-    target: Target, seen: Bytes, usable: Mask, alone: bool, options: CleanPlateOptions
+    target: Target, seen: Bytes, usable: Mask, alone: bool, kit: Kit
 ) -> Floats | None:
     """Return the flow from the region to ``seen``, completed under both mattes.
 
     None: the plane explains everything that the flow would.
     """
-    if options.motion is not Motion.DENSE or min(target.levels.shape) < _MINIMUM_FLOW_SIDE_PX:
+    if kit.options.motion is not Motion.DENSE or min(target.levels.shape) < _MINIMUM_FLOW_SIDE_PX:
         return None
     if not alone or not _has_relief(target, seen, usable):
         return None
     # Where only one of the two shows background, both show it: no object, no false motion.
     first = np.where(target.known | ~usable, target.levels, seen)
     second = np.where(usable, seen, first)
-    estimator = _estimator(options)
-    flow = np.zeros((*first.shape, 2), np.float32)
-    back = np.zeros_like(flow)
-    flow = np.asarray(estimator.calc(first, second, flow), np.float32)
-    back = np.asarray(estimator.calc(second, first, back), np.float32)
+    flow, back = kit.flow.both_ways(first, second)
+    followed = kit.device.followed
     grid = _grid(*target.levels.shape)
-    round_trip = flow + _followed(back, grid + flow)
+    round_trip = flow + followed(back, grid + flow)
     measured = cv2.erode((target.known & usable).astype(np.uint8), np.ones((5, 5), np.uint8))
     trusted = (measured > 0) & (np.hypot(round_trip[..., 0], round_trip[..., 1]) < _ROUND_TRIP_PX)
     if not alone:
@@ -229,12 +207,12 @@ def _residual_flow(
     if not trusted.any():
         return None
     plane_error = cv2.blur(cv2.absdiff(first, second).astype(np.float32), (9, 9))
-    moved_error = np.abs(first.astype(np.float32) - _followed(second, grid + flow))
+    moved_error = np.abs(first.astype(np.float32) - followed(second, grid + flow))
     better = cv2.blur(moved_error, (9, 9)) < _FLOW_GAIN * plane_error - 0.3
     if not (better & trusted).any():
         return None
     keep = cv2.blur((better & trusted).astype(np.float32), (9, 9))
-    completed = pull_push(flow * keep[..., None], trusted.astype(np.float32))
+    completed = kit.device.pull_push(flow * keep[..., None], trusted.astype(np.float32))
     return np.asarray(cv2.GaussianBlur(completed, (0, 0), 1.5), np.float32)
 
 
@@ -244,7 +222,7 @@ def _assembled(
     local: Matrix,
     view: tuple[Bytes, Mask],
     flow: Floats | None,
-    options: CleanPlateOptions,
+    kit: Kit,
 ) -> Alignment:
     seen, usable = view
     height, width = target.levels.shape
@@ -252,12 +230,12 @@ def _assembled(
     levels = seen.astype(np.float32)
     if flow is not None:
         place = place + flow
-        levels = _followed(seen, place)
-        usable = _followed(usable.astype(np.float32), place) > 0.99
+        levels = kit.device.followed(seen, place)
+        usable = kit.device.followed(usable.astype(np.float32), place) > 0.99
     mapped = moved(local, place.reshape(-1, 2)).reshape(height, width, 2)
     both = (usable & target.known).astype(np.float32)
     difference = np.abs(target.levels - levels) / np.float32(LEVELS_PER_STOP)
-    error = membrane(np.minimum(difference, np.float32(2.0)), both, 4)
+    error = kit.device.membrane(np.minimum(difference, np.float32(2.0)), both, 4)
     return Alignment(
         frame=way.source.frame,
         plane=way.plane,
@@ -265,6 +243,6 @@ def _assembled(
         usable=usable,
         levels=levels,
         error=error,
-        gain=log_gain(target.proxy, target.region, way.source, mapped, both, error, options),
+        gain=log_gain(target.proxy, target.region, way.source, mapped, both, error, kit),
         sharpness=float(np.sqrt(abs(np.linalg.det(local[:2, :2] / local[2, 2])))),
     )

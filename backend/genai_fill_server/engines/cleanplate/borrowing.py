@@ -21,24 +21,16 @@ from genai_fill_server.engines.cleanplate.choice import (
     coarse_hole,
     coverage,
 )
-from genai_fill_server.engines.cleanplate.description import (
-    CleanPlateOptions,
-    Detail,
-    Direction,
-)
+from genai_fill_server.engines.cleanplate.description import Detail, Direction
+from genai_fill_server.engines.cleanplate.device import Gathered
 from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.motion import Step, Ways, linked
 from genai_fill_server.engines.cleanplate.patches import Patches
 from genai_fill_server.engines.cleanplate.planes import Matrix, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
-from genai_fill_server.engines.cleanplate.transfer import (
-    Gathered,
-    Holes,
-    Lookup,
-    take_from,
-    weights_of,
-)
+from genai_fill_server.engines.cleanplate.transfer import Holes, Lookup, source_of
 from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
@@ -72,7 +64,7 @@ class Borrower:
     def __init__(
         self,
         shot: Shot,
-        options: CleanPlateOptions,
+        kit: Kit,
         watch: Watch,
         threads: Executor,
         like: Borrower | None = None,
@@ -82,16 +74,17 @@ class Borrower:
         ``like`` is for a shot that differs in its patches only.
         """
         self._shot = shot
-        self._options = options
+        self.kit = kit
+        self._options = options = kit.options
         self._watch = watch
         self._threads = threads
         if like is None:
-            self.proxies = Proxies(shot, watch, capacity=3 * options.reach_frames + 40)
+            self.proxies = Proxies(shot, watch, kit.device, capacity=3 * options.reach_frames + 40)
             self.artist = ArtistMotion(shot, self.proxies)
             self.motion = camera_motion(options.motion, self.artist)
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
-        self.patches = Patches(shot, options, watch, self.proxies, self.motion, self.artist)
+        self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
 
     def holes(self, frame: int) -> Holes | None:
         """Return the pixels to fill in the crop of ``frame``, None when there are none."""
@@ -209,11 +202,7 @@ class Borrower:
         lookup = Lookup.of(holes, target.region, self.proxies.factor)
         patched = self.patches.over(target, holes, lookup)
         aligned = [] if patched.is_whole else self._aligned(target, self.candidates(frame))
-        gathered = Gathered.empty(len(holes))
-        if aligned:
-            self._watch.check()
-            weights = weights_of(choose(target, aligned), lookup)
-            self._gather(gathered, aligned, lookup, weights, frame)
+        gathered = self._gathered(target, aligned, lookup)
         missing = gathered.mass <= 0.0
         gathered.normalise()
         patched.lay_over(gathered.encoded, missing, gathered.origin)
@@ -248,34 +237,18 @@ class Borrower:
             for plane, matrix in enumerate(candidates[i].matrices)
             if matrix is not None
         ]
-        jobs = [partial(align, target, way, self._options) for way in ways]
+        jobs = [partial(align, target, way, self.kit) for way in ways]
         return [found for found in self.parallel(jobs) if found is not None]
 
-    def _gather(
-        self,
-        gathered: Gathered,
-        aligned: Sequence[Alignment],
-        lookup: Lookup,
-        weights: Sequence[Floats],
-        frame: int,
-    ) -> None:
-        factor = self.proxies.factor
-        wanted = [weight > 0.0 for weight in weights]
-        jobs = [
-            partial(take_from, self._shot, a, lookup, factor, only)
-            for a, only in zip(aligned, wanted, strict=True)
-        ]
-        for part, a, only, weight in zip(
-            self.parallel(jobs), aligned, wanted, weights, strict=True
-        ):
-            gathered.add(only, part, weight[only], a.frame - frame)
-        # What the chosen source turned out not to show at full size, another may.
-        for a in aligned:
-            only = gathered.mass <= 0.0
-            if not only.any():
-                break
-            part = take_from(self._shot, a, lookup, factor, only)
-            gathered.add(only, part, np.ones(int(only.sum()), np.float32), a.frame - frame)
+    def _gathered(self, target: Target, aligned: Sequence[Alignment], lookup: Lookup) -> Gathered:
+        if not aligned:
+            return Gathered.empty(len(lookup.x))
+        self._watch.check()
+        device = self.kit.device
+        weights = choose(target, aligned, device)
+        sources = [source_of(self._shot, a, target.proxy.frame) for a in aligned]
+        places = (lookup.x, lookup.y)
+        return device.gather(sources, weights, places, self.proxies.factor, self.parallel)
 
     def parallel(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """Run jobs on the pool; results in order. Cancels between results."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.alignment import Alignment, Mask, Target
+from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
 from genai_fill_server.engines.cleanplate.motion import warped
 from genai_fill_server.engines.cleanplate.planes import Matrix
@@ -114,7 +115,7 @@ def _blurred(plane: Floats, px: int) -> Floats:
     return np.asarray(cv2.blur(plane, (2 * px + 1, 2 * px + 1)), np.float32)
 
 
-def _disagreement(aligned: Sequence[Alignment]) -> list[Floats]:
+def _disagreement(aligned: Sequence[Alignment], device: Device) -> list[Floats]:
     """Return for each source how far (stops) it stands from what others say, smoothed.
 
     Sources are compared within one plane: on the right one all frames show the same thing
@@ -126,24 +127,27 @@ def _disagreement(aligned: Sequence[Alignment]) -> list[Floats]:
     several = len({a.plane for a in aligned}) > 1
     for plane in sorted({a.plane for a in aligned}):
         own = [i for i, a in enumerate(aligned) if a.plane == plane]
-        for index, odd in zip(own, _apart([aligned[i] for i in own], several), strict=True):
+        levels = np.stack([aligned[i].levels for i in own])
+        usable = np.stack([aligned[i].usable for i in own])
+        for index, odd in zip(own, device.apart(levels, usable, several), strict=True):
             away[index] = odd
     return away
 
 
-def _apart(aligned: Sequence[Alignment], several: bool) -> list[Floats]:
-    """Return the distance (stops) of each source to the median of all, smoothed.
+def apart(levels: Floats, usable: Mask, several: bool) -> Floats:
+    """Return the distance (stops) of each source to the median of all, smoothed, (n, h, w).
 
+    ``levels`` (n, h, w) are lumas at the target's exposure, ``usable`` where they hold.
     With ``several`` planes to choose from, less what texture there is.
 
     With two sources neither is the odd one; both get half of their difference. A source
     alone at a pixel gets what a middling disagreement would be: it is not known to be right.
     """
-    stack = np.stack([np.where(a.usable, a.levels, np.nan) for a in aligned])
+    stack = np.where(usable, levels, np.float32(np.nan))
     known = np.isfinite(stack)
     ordered = np.sort(stack, axis=0)
     count = known.sum(axis=0)
-    top = len(aligned) - 1
+    top = len(stack) - 1
     low = np.take_along_axis(ordered, (np.maximum(count - 1, 0) // 2)[None], axis=0)[0]
     high = np.take_along_axis(ordered, (count // 2).clip(max=top)[None], axis=0)[0]
     middle = (0.5 * (low + high)).astype(np.float32)
@@ -157,7 +161,7 @@ def _apart(aligned: Sequence[Alignment], several: bool) -> list[Floats]:
         smooth = np.where(mass > 0.05, smooth / np.float32(LEVELS_PER_STOP), _ALONE_STOPS)
         smooth -= np.where(mass > 0.05, texture, np.float32(0.0))
         away.append(smooth.astype(np.float32))
-    return away
+    return np.stack(away)
 
 
 def _texture(levels: Floats, known: Mask) -> Floats:
@@ -174,9 +178,9 @@ def _texture(levels: Floats, known: Mask) -> Floats:
     return np.asarray(_TEXTURE_WORTH * np.minimum(mean, 0.25), np.float32)
 
 
-def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:
+def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:
     """Return the cost of each source at each pixel, (n, h, w), in stops of error."""
-    away = _disagreement(aligned)
+    away = _disagreement(aligned, device)
     planes = []
     for source, odd in zip(aligned, away, strict=True):
         distance = abs(source.frame - target.proxy.frame)
@@ -186,19 +190,22 @@ def costs(target: Target, aligned: Sequence[Alignment]) -> Floats:
     return np.stack(planes)
 
 
-def choose(target: Target, aligned: Sequence[Alignment]) -> Floats:
-    """Return the weight of each source at each pixel of the region, (n, h, w).
+def choose(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:
+    """Return the weight of each source at each pixel of the region, (n, h, w)."""
+    return device.weighed(costs(target, aligned, device), [a.plane for a in aligned])
 
-    Weights are 0 or 1 except in a narrow band where two sources meet; their sum is 0 where
-    no source shows the pixel.
+
+def weighed(own_price: Floats, planes: Sequence[int]) -> Floats:
+    """Return weights (n, h, w) of sources that cost ``own_price`` (n, h, w, of `costs`).
+
+    ``planes`` are the planes of the sources. Weights are 0 or 1 except in a narrow band where
+    two sources meet; their sum is 0 where no source shows the pixel.
     """
-    own_price = costs(target, aligned)
     allowed = own_price < _UNUSABLE
     price = own_price.copy()
-    planes = [a.plane for a in aligned]
     for _ in range(3):
         labels = np.argmin(price, axis=0)
-        for index in range(len(aligned)):
+        for index in range(len(price)):
             alike = _blurred((labels == index).astype(np.float32), 4)
             price[index] = own_price[index] + np.float32(_NEIGHBOUR_COST) * (1.0 - alike)
         if len(set(planes)) > 1:
@@ -208,7 +215,7 @@ def choose(target: Target, aligned: Sequence[Alignment]) -> Floats:
                 price[own] += np.float32(_PLANE_COST) * (1.0 - alike)
     labels = np.argmin(price, axis=0)
     weights = np.zeros_like(price)
-    for index in range(len(aligned)):
+    for index in range(len(price)):
         own = ((labels == index) & allowed[index]).astype(np.float32)
         soft = _blurred(own, 1)
         weights[index] = np.where(allowed[index], soft, 0.0)

@@ -43,10 +43,11 @@ class CleanPlateEngine:
 
         Pixels outside the matte are the plate's own. Raises `InvalidOption`.
         """
+        from genai_fill_server.engines.cleanplate.outfit import on_cpu
         from genai_fill_server.engines.cleanplate.run import ShotRun
 
-        options = CleanPlateOptions.of(job.options)
-        with ShotRun(shot, options, job.seeds, watch, self._threads) as run:
+        kit = on_cpu(CleanPlateOptions.of(job.options))
+        with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
             yield from self._frames(run, shot, job, watch)
 
     def _frames(

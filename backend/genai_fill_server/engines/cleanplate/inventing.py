@@ -15,12 +15,11 @@ import numpy.typing as npt
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Way, align
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
-from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, Detail
-from genai_fill_server.engines.cleanplate.diffusion import pull_push
+from genai_fill_server.engines.cleanplate.description import Detail
 from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_nonfinite
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.proxies import hole_of
-from genai_fill_server.engines.cleanplate.transfer import brightened, places_of, sampled
+from genai_fill_server.engines.cleanplate.transfer import brightened, places_of
 from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
@@ -46,11 +45,10 @@ class Key:
 class Inventor:
     """Completes borrowed frames. One for each take: the seed decides what is invented."""
 
-    def __init__(
-        self, shot: Shot, options: CleanPlateOptions, watch: Watch, borrower: Borrower, seed: int
-    ) -> None:
+    def __init__(self, shot: Shot, watch: Watch, borrower: Borrower, seed: int) -> None:
         self._shot = shot
-        self._options = options
+        self._kit = borrower.kit
+        self._options = borrower.kit.options
         self._watch = watch
         self._borrower = borrower
         self._seed = seed
@@ -126,14 +124,14 @@ class Inventor:
             if way is None:
                 return
             given = self._borrower.artist.place(borrowed.target, key.frame)
-            alignment = align(borrowed.target, Way(*way, place=given), self._options)
+            alignment = align(borrowed.target, Way(*way, place=given), self._kit)
             if alignment is None:
                 return
             place = places_of(alignment, borrowed.lookup, factor, missing)
             gain = borrowed.lookup.of_half().read(alignment.gain, missing)
         offset = np.array([key.window.x0, key.window.y0], np.float32)
         blocked = np.zeros(key.invented.shape, np.uint8)
-        colours, found = sampled(key.encoded, blocked, place - offset)
+        colours, found = self._kit.device.sampled(key.encoded, blocked, place - offset)
         colours = brightened(colours, gain)
         indices = np.flatnonzero(missing)[found]
         encoded[indices] = colours[found]
@@ -168,7 +166,7 @@ class Inventor:
             rounds = _ROUNDS[self._options.detail]
             picture = synthesise(picture, hole, unknown, self._seed, rounds, self._watch)
         else:
-            smooth = pull_push(picture, (~unknown).astype(np.float32))
+            smooth = self._kit.device.pull_push(picture, (~unknown).astype(np.float32))
             picture = np.where(hole[..., None], smooth, picture)
         picture = np.ascontiguousarray(picture, np.float32)
         encoded[missing] = picture[rows, columns][missing]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
-from genai_fill_server.engines.cleanplate.diffusion import membrane
+from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 
@@ -30,7 +30,7 @@ def log_gain(
     place: Floats,
     both: Floats,
     error: Floats,
-    options: CleanPlateOptions,
+    kit: Kit,
 ) -> Floats:
     """Return log2 of the factor from source to target light, (h/2, w/2, 3).
 
@@ -39,7 +39,7 @@ def log_gain(
     """
     wanted = target.light[region.halved()]
     height, width = wanted.shape[:2]
-    if not options.match_lighting:
+    if not kit.options.match_lighting:
         return np.zeros((height, width, 3), np.float32)
     half_place = _halved(place, height, width) * np.float32(0.5) - np.float32(0.25)
     given = _sampled(source.light, half_place)
@@ -50,10 +50,10 @@ def log_gain(
     weight *= np.exp(-4.0 * _halved(error, height, width)).astype(np.float32)
     if float(weight.sum()) < 4.0:
         return np.zeros((height, width, 3), np.float32)
-    return _gain_of(wanted, given, weight)
+    return _gain_of(wanted, given, weight, kit.device)
 
 
-def _gain_of(wanted: Floats, given: Floats, weight: Floats) -> Floats:
+def _gain_of(wanted: Floats, given: Floats, weight: Floats, device: Device) -> Floats:
     floor = np.float32(max(1e-5, 0.02 * float(np.median(np.abs(wanted)))))
     ratio = np.log2(
         np.maximum(_mean(wanted, weight), floor) / np.maximum(_mean(given, weight), floor)
@@ -64,7 +64,8 @@ def _gain_of(wanted: Floats, given: Floats, weight: Floats) -> Floats:
     overall = np.array([np.median(ratio[..., c][strong]) for c in range(3)], np.float32)
     overall = np.clip(overall, -_MAXIMUM_GLOBAL_STOPS, _MAXIMUM_GLOBAL_STOPS)
     local = np.clip(ratio - overall, -_MAXIMUM_LOCAL_STOPS, _MAXIMUM_LOCAL_STOPS)
-    return np.asarray(overall + membrane(local.astype(np.float32), weight, _SPREAD_PX), np.float32)
+    surface = device.membrane(local.astype(np.float32), weight, _SPREAD_PX)
+    return np.asarray(overall + surface, np.float32)
 
 
 def _contrast(light: Floats, weight: Floats) -> Floats:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from genai_fill_contract.plate import InputRole, Window
 from genai_fill_server.engines.cleanplate.alignment import Target, Way, align
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion
-from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.motion import CameraMotion, warped
 from genai_fill_server.engines.cleanplate.planes import Matrix, Points, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
@@ -110,14 +110,14 @@ class Patches:
     def __init__(
         self,
         shot: Shot,
-        options: CleanPlateOptions,
+        kit: Kit,
         watch: Watch,
         proxies: Proxies,
         motion: CameraMotion,
         artist: ArtistMotion,
     ) -> None:
         self._shot = shot
-        self._options = options
+        self._kit = kit
         self._watch = watch
         self._proxies = proxies
         self._motion = motion
@@ -233,7 +233,7 @@ class Patches:
     def _placed(self, target: Target, lookup: Lookup, way: Way) -> tuple[Floats, Floats]:
         """Return where the hole lies in the patch's plate, and the light it needs (log2)."""
         factor = self._proxies.factor
-        alignment = align(target, way, self._options)
+        alignment = align(target, way, self._kit)
         every = np.ones(len(lookup.x), np.bool_)
         if alignment is not None:
             place = places_of(alignment, lookup, factor, every)

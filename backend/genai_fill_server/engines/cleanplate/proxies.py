@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import MissingFrames
+from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
     Floats,
@@ -80,9 +81,10 @@ def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
 class Proxies:
     """Makes and keeps the proxies of a shot; the oldest are dropped beyond ``capacity``."""
 
-    def __init__(self, shot: Shot, watch: Watch, capacity: int) -> None:
+    def __init__(self, shot: Shot, watch: Watch, device: Device, capacity: int) -> None:
         self._shot = shot
         self._watch = watch
+        self._device = device
         self._capacity = max(4, capacity)
         self._kept: OrderedDict[int, Proxy | None] = OrderedDict()
         window = shot.plate_window
@@ -126,14 +128,14 @@ class Proxies:
         hole: npt.NDArray[np.bool_],
         unusable: npt.NDArray[np.bool_],
     ) -> Proxy:
-        rgb = self._area(plate, self.factor)
-        usable = self._area((~unusable).astype(np.float32), self.factor) > 0.999
+        rgb = self._device.reduced(plate, self.factor)
+        usable = self._device.reduced((~unusable).astype(np.float32), self.factor) > 0.999
         light = luma(rgb)
         levels = Levels.of(light, usable).bytes_of(light)
-        hole_small = self._area(hole.astype(np.float32), self.factor) > 0.0
+        hole_small = self._device.reduced(hole.astype(np.float32), self.factor) > 0.0
         weight = usable.astype(np.float32)
-        half_weight = self._area(weight, 2)
-        half = self._area(rgb * weight[..., None], 2)
+        half_weight = self._device.reduced(weight, 2)
+        half = self._device.reduced(rgb * weight[..., None], 2)
         half /= np.maximum(half_weight, 1e-6)[..., None]
         return Proxy(
             frame=frame,
@@ -143,15 +145,3 @@ class Proxies:
             light=half,
             light_valid=half_weight,
         )
-
-    def _area(self, image: Floats, factor: int) -> Floats:
-        if factor == 1:
-            return image
-        height, width = image.shape[:2]
-        bottom, right = -height % factor, -width % factor
-        if bottom or right:
-            image = np.asarray(
-                cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.float32
-            )
-        size = (image.shape[1] // factor, image.shape[0] // factor)
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)

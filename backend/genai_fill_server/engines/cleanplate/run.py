@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
-from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.encoding import Floats, decode
 from genai_fill_server.engines.cleanplate.inventing import Inventor
+from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.service.ports import FloatImage, Shot, Watch
 
 Layers = dict[str, Floats]
@@ -47,7 +47,7 @@ class ShotRun:
     def __init__(
         self,
         shot: Shot,
-        options: CleanPlateOptions,
+        kit: Kit,
         seeds: Sequence[int],
         watch: Watch,
         threads: int,
@@ -57,11 +57,12 @@ class ShotRun:
         # result would depend on the machine. Sources run beside each other instead.
         cv2.setNumThreads(1)
         self._shot = shot
-        self._options = options
+        self._kit = kit
+        self._options = kit.options
         self._watch = watch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cleanplate")
-        self._borrower = Borrower(shot, options, watch, self._pool, like)
-        self._inventors = [Inventor(shot, options, watch, self._borrower, seed) for seed in seeds]
+        self._borrower = Borrower(shot, kit, watch, self._pool, like)
+        self._inventors = [Inventor(shot, watch, self._borrower, seed) for seed in seeds]
         self._filled_px = 0
         self._invented_px = 0
         self._patched_px = 0

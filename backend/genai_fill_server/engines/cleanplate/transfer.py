@@ -7,7 +7,9 @@ needs there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Alignment
+from genai_fill_server.engines.cleanplate.device import Gathered, Runner, Source
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
     Floats,
@@ -90,13 +93,22 @@ class Lookup:
 
 def places_of(alignment: Alignment, lookup: Lookup, factor: int, only: Mask) -> Floats:
     """Return where hole pixels lie in the source's plate, (n, 2) full-size pixels."""
+    return shifted(shift_of(alignment), lookup, factor, only)
+
+
+def shift_of(alignment: Alignment) -> Floats:
+    """Return how far away each pixel of a region lies on the source, (h, w, 2) proxy pixels."""
     height, width = alignment.place.shape[:2]
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
+    return np.asarray(alignment.place - np.dstack([columns, rows]), np.float32)
+
+
+def shifted(shift: Floats, lookup: Lookup, factor: int, only: Mask) -> Floats:
+    """Return where hole pixels lie in a plate that is ``shift`` away, (n, 2) full-size pixels."""
     # Displacements, not positions, are interpolated: they stay right at the frame's edge.
-    shift = lookup.read(alignment.place - np.dstack([columns, rows]), only)
-    place = np.column_stack([lookup.x[only], lookup.y[only]]) + shift
+    place = np.column_stack([lookup.x[only], lookup.y[only]]) + lookup.read(shift, only)
     return np.asarray(place * np.float32(factor) + np.float32((factor - 1) / 2), np.float32)
 
 
@@ -115,31 +127,53 @@ def sampled(encoded: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mas
     return out, found > 0
 
 
-def source_window(place: Floats, plate: Window) -> Window | None:
-    """Return the part of the plate (its own coordinates from 0) that samples touch."""
+def source_window(place: Floats, width: int, height: int) -> Window | None:
+    """Return the part of a plate (its own coordinates from 0) that samples touch."""
     finite = place[np.isfinite(place).all(axis=1)]
     if len(finite) == 0:
         return None
     low = np.clip(np.floor(finite.min(axis=0)), -1e6, 1e6).astype(int)
     high = np.clip(np.ceil(finite.max(axis=0)), -1e6, 1e6).astype(int)
-    window = Window(int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1)
-    window = window.grown(_MARGIN_PX).intersection(Window(0, 0, plate.width, plate.height))
+    return touched((int(low[0]), int(low[1])), (int(high[0]), int(high[1])), width, height)
+
+
+def touched(low: tuple[int, int], high: tuple[int, int], width: int, height: int) -> Window | None:
+    """Return the window that the filter touches for samples from ``low`` to ``high`` (x, y)."""
+    window = Window(low[0], low[1], high[0] + 1, high[1] + 1)
+    window = window.grown(_MARGIN_PX).intersection(Window(0, 0, width, height))
     return None if window.is_empty else window
 
 
-def from_source(shot: Shot, alignment: Alignment, place: Floats) -> tuple[Floats, Mask]:
-    """Return encoded samples of a source frame at full-size places, and which exist."""
+def source_of(shot: Shot, alignment: Alignment, frame: int) -> Source:
+    """Return an aligned frame as a source of pixels for ``frame``."""
     plate = shot.plate_window
-    window = source_window(place, plate)
-    if window is None:
-        return np.zeros((len(place), 3), np.float32), np.zeros(len(place), np.bool_)
-    at = window.shifted(plate.x0, plate.y0)
-    pixels, broken = without_nonfinite(shot.plate(alignment.frame, at))
-    blocked = hole_of(shot.matte(alignment.frame, at))
+    return Source(
+        offset=alignment.frame - frame,
+        shift=shift_of(alignment),
+        gain=alignment.gain,
+        width=plate.width,
+        height=plate.height,
+        pixels=partial(_pixels_of, shot, alignment.frame),
+    )
+
+
+def _pixels_of(shot: Shot, frame: int, window: Window) -> tuple[Floats, Bytes]:
+    """Return a frame's linear pixels, and 1 where none may be taken."""
+    at = window.shifted(shot.plate_window.x0, shot.plate_window.y0)
+    pixels, broken = without_nonfinite(shot.plate(frame, at))
+    blocked = hole_of(shot.matte(frame, at))
     if broken is not None:
         blocked |= broken
-    offset = np.array([window.x0, window.y0], np.float32)
-    return in_both_lights(pixels, blocked.astype(np.uint8), place - offset)
+    return pixels, blocked.astype(np.uint8)
+
+
+def from_source(source: Source, place: Floats) -> tuple[Floats, Mask]:
+    """Return encoded samples of a source frame at full-size places, and which exist."""
+    window = source_window(place, source.width, source.height)
+    if window is None:
+        return np.zeros((len(place), 3), np.float32), np.zeros(len(place), np.bool_)
+    pixels, blocked = source.pixels(window)
+    return in_both_lights(pixels, blocked, place - np.array([window.x0, window.y0], np.float32))
 
 
 def in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
@@ -160,50 +194,11 @@ def brightened(encoded: Floats, log2_gain: Floats) -> Floats:
     return encode(decode(encoded) * np.exp2(log2_gain))
 
 
-@dataclass
-class Gathered:
-    """What sources gave for the pixels of a hole, (n, ...).
-
-    ``encoded`` colours; ``mass`` 0 where nothing was found; ``origin`` the source frame's
-    offset from the target in frames.
-    """
-
-    encoded: Floats
-    mass: Floats
-    origin: Floats
-
-    @classmethod
-    def empty(cls, count: int) -> Gathered:
-        """Return the state before any source was asked."""
-        return cls(
-            np.zeros((count, 3), np.float32),
-            np.zeros(count, np.float32),
-            np.zeros(count, np.float32),
-        )
-
-    def add(self, only: Mask, part: tuple[Floats, Mask], weight: Floats, offset: int) -> None:
-        """Add the samples of one source for the pixels marked by ``only``."""
-        encoded, found = part
-        indices = np.flatnonzero(only)[found]
-        own = weight[found]
-        self.encoded[indices] += encoded[found] * own[:, None]
-        heavier = own > self.mass[indices]
-        self.origin[indices[heavier]] = offset
-        self.mass[indices] += own
-
-    def normalise(self) -> None:
-        """Turn weighted sums into colours."""
-        self.encoded /= np.maximum(self.mass, 1e-6)[:, None]
-        np.minimum(self.mass, 1.0, out=self.mass)
-
-
-def take_from(
-    shot: Shot, alignment: Alignment, lookup: Lookup, factor: int, only: Mask
-) -> tuple[Floats, Mask]:
+def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[Floats, Mask]:
     """Return the source's pixels (encoded, gain applied) for the hole pixels in ``only``."""
-    place = places_of(alignment, lookup, factor, only)
-    encoded, found = from_source(shot, alignment, place)
-    gain = lookup.of_half().read(alignment.gain, only)
+    place = shifted(source.shift, lookup, factor, only)
+    encoded, found = from_source(source, place)
+    gain = lookup.of_half().read(source.gain, only)
     lit = brightened(encoded, gain)
     if found.any():
         # Light differs smoothly over a hole; a lamp must not come out brighter for it.
@@ -216,3 +211,26 @@ def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
     """Return each source's weight for the hole's pixels, without traces of others."""
     planes = [lookup.read(np.ascontiguousarray(plane)) for plane in weights]
     return [np.where(plane > _LEAST_WEIGHT, plane, 0.0).astype(np.float32) for plane in planes]
+
+
+def gather(
+    sources: Sequence[Source], weights: Floats, lookup: Lookup, factor: int, run: Runner
+) -> Gathered:
+    """Return what the sources give for a hole's pixels, ``weights`` (n, h, w) deciding."""
+    gathered = Gathered.empty(len(lookup.x))
+    shares = weights_of(weights, lookup)
+    wanted = [share > 0.0 for share in shares]
+    jobs = [
+        partial(take_from, source, lookup, factor, only)
+        for source, only in zip(sources, wanted, strict=True)
+    ]
+    for part, source, only, share in zip(run(jobs), sources, wanted, shares, strict=True):
+        gathered.add(only, part, share[only], source.offset)
+    # What the chosen source turned out not to show at full size, another may.
+    for source in sources:
+        only = gathered.mass <= 0.0
+        if not only.any():
+            break
+        part = take_from(source, lookup, factor, only)
+        gathered.add(only, part, np.ones(int(only.sum()), np.float32), source.offset)
+    return gathered

@@ -56,12 +56,13 @@ class HeroEngine:
         image engine raises.
         """
         from genai_fill_server.engines.cleanplate.borrowing import Borrower
+        from genai_fill_server.engines.cleanplate.outfit import on_cpu
         from genai_fill_server.engines.hero.keeping import HeroStore
         from genai_fill_server.engines.hero.making import Maker
 
         options = HeroOptions.of(job.options)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="hero") as threads:
-            like = Borrower(shot, options.carrying, watch, threads)
+            like = Borrower(shot, on_cpu(options.carrying), watch, threads)
             store = HeroStore(job.scratch_dir)
             maker = Maker(shot, self._image, job, options, store, threads, like)
             for take_index in range(len(job.seeds)):
@@ -85,9 +86,8 @@ class HeroEngine:
         self._tell({"given": given, "generated": heroes}, take_index, watch)
         seeds = (maker.job.seeds[take_index],)
         with_heroes = HeroShot(shot, heroes)
-        carrying = maker.options.carrying
         count = len(shot.frames)
-        with ShotRun(with_heroes, carrying, seeds, watch, self._threads, like) as run:
+        with ShotRun(with_heroes, like.kit, seeds, watch, self._threads, like) as run:
             for frame in todo:
                 number = frame - shot.frames.first
                 along = begin + share + (1.0 / takes - share) * number / count

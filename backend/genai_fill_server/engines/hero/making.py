@@ -81,7 +81,7 @@ class Maker:
     ) -> Hero | None:
         """Return one hero more, None when nothing worth it is left."""
         shot = HeroShot(self.shot, made)
-        borrower = Borrower(shot, self.options.carrying, watch, self.threads, self.like)
+        borrower = Borrower(shot, self.like.kit, watch, self.threads, self.like)
         have = tuple(filter(borrower.patches.holds, borrower.patches.frames))
         asked = self.options.frame
         if asked != AUTOMATIC and asked not in have and not made:

@@ -8,6 +8,7 @@ from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.engines.cleanplate.alignment import Target
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion
+from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
 from genai_fill_server.engines.cleanplate.proxies import Proxies
 from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.service.ports import EngineJob
@@ -64,7 +65,7 @@ GIVEN = {
 def test_places_are_those_of_the_true_motion(kind, first, second):
     scene = KnownMotion(frames=9)
     shot = scene.shot().with_inputs(GIVEN[kind](scene))
-    proxies = Proxies(shot, QuietWatch(), 16)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
     region = Region(80, 40, 160, 120)
     target = Target.of(proxies.get(first), region)
     place = ArtistMotion(shot, proxies).place(target, second)
@@ -81,7 +82,7 @@ def test_where_alpha_is_nought_motion_is_completed_from_round_it():
         rgb[hole], alpha[hole] = (40.0, -40.0, 0.0), 0.0  # the object's own motion
         given[frame] = (rgb, alpha)
     shot = scene.shot().with_inputs({FORWARD: given})
-    proxies = Proxies(shot, QuietWatch(), 16)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
     target = Target.of(proxies.get(1001), Region(90, 50, 150, 110))
     place = ArtistMotion(shot, proxies).place(target, 1003)
     truth = scene.moved(grid(scene)[50:110, 90:150].reshape(-1, 2), 1001, 1003)
@@ -93,7 +94,7 @@ def test_motion_that_leads_nowhere_is_left_to_the_estimate():
     given = forward(scene)
     del given[1003]
     shot = scene.shot().with_inputs({FORWARD: given})
-    proxies = Proxies(shot, QuietWatch(), 16)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
     artist = ArtistMotion(shot, proxies)
     target = Target.of(proxies.get(1001), Region(80, 40, 160, 120))
     assert artist.place(target, 1003) is not None

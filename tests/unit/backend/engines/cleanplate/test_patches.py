@@ -127,10 +127,11 @@ def test_a_patch_goes_past_frames_that_are_missing():
     )
     (engine,) = create({"threads": 1})
     from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
+    from genai_fill_server.engines.cleanplate.outfit import on_cpu
     from genai_fill_server.engines.cleanplate.run import ShotRun
 
     engine.prepare(QuietWatch())
-    with ShotRun(shot, CleanPlateOptions(), (1,), QuietWatch(), 1) as run:
+    with ShotRun(shot, on_cpu(CleanPlateOptions()), (1,), QuietWatch(), 1) as run:
         ((_, pixels, _),) = run.frame(1001, [0])
     for point in scene.moved(dots_of(scene), PAINT, 1001):
         assert np.hypot(*(centroid_near(pixels, point) - point)) < 0.5

@@ -1,0 +1,50 @@
+"""Dense flow between two views of a region: the port, and the estimator that is always there."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from genai_fill_server.engines.cleanplate.description import Detail
+from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
+
+_PRESETS = {
+    Detail.DRAFT: cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    Detail.NORMAL: cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    Detail.FINE: cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+
+
+class Flow(Protocol):
+    """Measures how the pixels of one picture move to another. Safe between threads."""
+
+    @property
+    def name(self) -> str:
+        """What stands in the recipe."""
+
+    def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
+        """Return the flow from ``first`` to ``second`` and back, (h, w, 2: x, y) in pixels.
+
+        Both pictures (h, w) are `encoding.Levels`, neither with anything of the object.
+        """
+
+
+class DisFlow:
+    """Dense inverse search (T. Kroeger et al., ECCV 2016), as OpenCV has it."""
+
+    name = "dis"
+
+    def __init__(self, detail: Detail) -> None:
+        self._detail = detail
+
+    def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
+        """Return the flow there and back."""
+        estimator = cv2.DISOpticalFlow.create(_PRESETS[self._detail])
+        estimator.setFinestScale(1)
+        there = np.zeros((*first.shape, 2), np.float32)
+        back = np.zeros_like(there)
+        there = np.asarray(estimator.calc(first, second, there), np.float32)
+        back = np.asarray(estimator.calc(second, first, back), np.float32)
+        return there, back
