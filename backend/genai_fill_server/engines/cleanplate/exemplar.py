@@ -251,26 +251,28 @@ def _settle(
         search.run(seed * 1009 + depth * 64 + turn)
         last = depth == 0 and turn == turns - 1
         scale = np.float32(max(1e-6, 0.3 * float(np.percentile(search.distance[matched], 60))))
-        # No pixel of the hole is ever copied from, so each may be repainted on its own.
-        run(
-            [
-                partial(
-                    vote_patches,
-                    level.image,
-                    hole,
-                    inside[share],
-                    search.field,
-                    search.distance,
-                    search.shifts,
-                    trust,
-                    RADIUS,
-                    scale,
-                    last,
-                )
-                for share in shares(len(inside))
-            ]
-        )
+        _repaint(search, hole, inside, trust, scale, last)
     return search.field
+
+
+def _repaint(
+    search: _Search,
+    hole: npt.NDArray[np.uint8],
+    inside: npt.NDArray[np.int32],
+    trust: Floats,
+    scale: np.float32,
+    last: bool,
+) -> None:
+    """Paint the hole with what its patches say; ``last`` copies instead of averaging."""
+    image = search.level.image
+    found = (search.field, search.distance, search.shifts)
+    # No pixel of the hole is ever copied from, so each may be repainted on its own.
+    search.runner(
+        [
+            partial(vote_patches, image, hole, inside[share], *found, trust, RADIUS, scale, last)
+            for share in shares(len(inside))
+        ]
+    )
 
 
 @dataclass
