@@ -23,8 +23,9 @@ class ModelCard:
     ``native_px`` is the side of the square area that the model was trained at, 0 for the
     family's own. ``vram_gb`` is what a fill needs with every part on the device,
     ``offloaded_gb`` with the text encoder in main memory; 0 means not known.
-    ``distilled`` models take few steps and no guidance. ``controlnet`` names a folder
-    beside the model's, for families that take one.
+    ``distilled`` models take few steps and no guidance. ``controlnet`` names a folder (or one
+    .safetensors file) beside the model's, for families that take one; ``structure`` likewise
+    one that knows depth, edges and poses but no hole.
     """
 
     id: str
@@ -39,6 +40,7 @@ class ModelCard:
     offloaded_gb: float = 0.0
     distilled: bool = False
     controlnet: str = ""
+    structure: str = ""
 
 
 def read_catalogue() -> tuple[ModelCard, ...]:

@@ -116,7 +116,8 @@ def check_safe(folder: ModelFolder, ignored: frozenset[str] = frozenset()) -> No
 def check_safe_part(folder: ModelFolder, path: Path) -> None:
     """Raise unless ``path`` is a part (a ControlNet) of its own that ``folder`` may load.
 
-    ``path`` is absolute and resolved. Raises `ModelUnsafe` or `ModelMissing`.
+    ``path`` is absolute and resolved: a folder, or one .safetensors file. Raises
+    `ModelUnsafe` or `ModelMissing`.
     """
     if not any(path.is_relative_to(root) for root in folder.roots):
         raise ModelUnsafe(
@@ -124,6 +125,9 @@ def check_safe_part(folder: ModelFolder, path: Path) -> None:
             hint="Put the part beside the model, or add its folder to models.dirs.",
             path=str(path),
         )
+    if path.is_file():
+        _check_weight_file(folder, path)
+        return
     if not path.is_dir():
         raise _missing(folder, path, "a part that its card names")
     for file in _files(path):
@@ -146,6 +150,11 @@ def weight_variant(
         if names and all(any(f".{v}" in n for v in _VARIANTS) for n in names):
             return next(v for v in _VARIANTS if any(f".{v}" in n for n in names))
     return None
+
+
+def read_config(folder: ModelFolder, part: str) -> dict[str, Any]:
+    """Return the configuration of a part. Raises `ModelMissing` or `ModelLoadFailed`."""
+    return _read_json(folder.path / part / "config.json")
 
 
 def fingerprint(folder: ModelFolder) -> str:
@@ -223,18 +232,35 @@ def _check_component(folder: ModelFolder, name: str, class_name: str) -> None:
         _check_weights(folder, part)
 
 
+def _check_weight_file(folder: ModelFolder, path: Path) -> None:
+    _check_file(folder, path)
+    if path.suffix == ".safetensors":
+        return
+    if path.suffix.lower() in _PICKLES:
+        raise _pickle(path)
+    raise ModelUnsafe(
+        f"The model {folder.name!r} takes its weights from {path}.",
+        hint="Weights are read from .safetensors files only.",
+        path=str(path),
+    )
+
+
+def _pickle(path: Path) -> EngineError:
+    return ModelUnsafe(
+        f"The weights {path} are a pickle, which can run any code when opened.",
+        hint="Use a version of the model with .safetensors files, or convert it on a "
+        "machine that may run untrusted code.",
+        path=str(path),
+    )
+
+
 def _check_weights(folder: ModelFolder, part: Path) -> None:
     files = sorted(part.iterdir())
     what = f"of its part {part.name!r}"
     if not any(p.suffix == ".safetensors" for p in files):
         pickles = [p for p in files if p.suffix.lower() in _PICKLES]
         if pickles:
-            raise ModelUnsafe(
-                f"The weights {pickles[0]} are a pickle, which can run any code when opened.",
-                hint="Use a version of the model with .safetensors files, or convert it on a "
-                "machine that may run untrusted code.",
-                path=str(pickles[0]),
-            )
+            raise _pickle(pickles[0])
         raise _missing(folder, part / "*.safetensors", f"the weights {what}")
     for path in files:
         if not path.exists():  # a link whose blob was never fetched

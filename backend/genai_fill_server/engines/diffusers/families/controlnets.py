@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption, OptionType
@@ -37,16 +38,26 @@ def controlnet_part(
 ) -> dict[str, Any]:
     """Return the ControlNet as an argument for ``from_pretrained``; none if the folder has it.
 
-    ``card.controlnet`` is a path relative to the model's folder and must lie in the model
-    directories. Raises `ModelUnsafe` or `ModelMissing`.
+    Raises `ModelUnsafe` or `ModelMissing`.
     """
     if PART in folder.components:
         return {}
-    path = (folder.path / card.controlnet).resolve()
+    return {PART: load_part(part_path(folder, card.controlnet), class_name, dtype)}
+
+
+def part_path(folder: ModelFolder, named: str) -> Path:
+    """Return where a part is that a card names, relative to the model's folder.
+
+    It must lie in the model directories. Raises `ModelUnsafe` or `ModelMissing`.
+    """
+    path = (folder.path / named).resolve()
     check_safe_part(folder, path)
+    return path
+
+
+def load_part(path: Path, class_name: str, dtype: Any) -> Any:
+    """Return the model of a folder in diffusers layout, in ``dtype``."""
     model_class = getattr(importlib.import_module("diffusers"), class_name)
-    return {
-        PART: model_class.from_pretrained(
-            str(path), dtype=dtype, use_safetensors=True, local_files_only=True
-        )
-    }
+    return model_class.from_pretrained(
+        str(path), dtype=dtype, use_safetensors=True, local_files_only=True
+    )

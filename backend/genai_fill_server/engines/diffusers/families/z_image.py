@@ -9,9 +9,15 @@ from genai_fill_contract.engine import EngineOption
 from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.controlnets import (
+    PART,
     control_strength_option,
-    controlnet_part,
+    load_part,
     normalised,
+    part_path,
+)
+from genai_fill_server.engines.diffusers.families.z_image_control import (
+    load_single_file,
+    single_file,
 )
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -20,7 +26,7 @@ from genai_fill_server.engines.diffusers.family import (
     chat_tokens,
     picture_arguments,
 )
-from genai_fill_server.engines.diffusers.folder import ModelFolder
+from genai_fill_server.engines.diffusers.folder import ModelFolder, read_config
 from genai_fill_server.engines.diffusers.options import (
     Options,
     detail_option,
@@ -59,8 +65,14 @@ class ZImageControlNet(Family):
         )
 
     def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
-        """Bring the ControlNet along where the folder has none of its own."""
-        return controlnet_part(folder, card, "ZImageControlNetModel", dtype)
+        """Bring the ControlNet along where the folder has none of its own: a file or a folder."""
+        if PART in folder.components:
+            return {}
+        path = part_path(folder, card.controlnet)
+        file = single_file(path)
+        if file is None:
+            return {PART: load_part(path, "ZImageControlNetModel", dtype)}
+        return {PART: load_single_file(file, read_config(folder, "transformer"), dtype)}
 
     def adapt(self, pipe: Any) -> None:
         """Let a call go without a control picture, and the ControlNet run in half precision."""
