@@ -50,7 +50,7 @@ def build(name: str, folder: Path, **card) -> Path:
         if name in _CONTROLNETS:
             card["controlnet"] = "weights_beside"
             controlnet = _CONTROLNETS[name]()
-            _wake(controlnet)
+            wake(controlnet)
             controlnet.save_pretrained(folder / "weights_beside")
     write_card(folder, **card)
     return folder
@@ -68,7 +68,7 @@ def _add_processor(folder: Path) -> None:
     )
 
 
-def _wake(controlnet) -> None:
+def wake(controlnet) -> None:
     """Give layers that start at zero some weight: an untrained ControlNet does nothing."""
     with torch.no_grad():
         for parameter in controlnet.parameters():

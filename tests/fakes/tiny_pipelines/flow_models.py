@@ -221,6 +221,11 @@ def qwen_image_edit_plus() -> QwenImageEditPlusPipeline:
 
 def qwen_image_controlnet() -> QwenImageControlNetModel:
     """Return an inpainting ControlNet for `qwen_image`."""
+    return qwen_image_union(extra_condition_channels=4)
+
+
+def qwen_image_union(extra_condition_channels=0) -> QwenImageControlNetModel:
+    """Return a ControlNet for `qwen_image` that knows of no hole."""
     return QwenImageControlNetModel(
         in_channels=16,
         out_channels=4,
@@ -229,7 +234,7 @@ def qwen_image_controlnet() -> QwenImageControlNetModel:
         num_attention_heads=2,
         joint_attention_dim=16,
         axes_dims_rope=(4, 6, 6),
-        extra_condition_channels=4,
+        extra_condition_channels=extra_condition_channels,
     )
 
 

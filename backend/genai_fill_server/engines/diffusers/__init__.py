@@ -75,7 +75,7 @@ def _engine(
         if family is None:
             raise _unknown_family(folder)
         card = card_of(path, folder.name, family.name, catalogue)
-        family = _with_controlnet(family, folder, card)
+        family = _with_parts(family, folder, card)
         distilled = card.distilled or folder.index.get("is_distilled") is True
         card = dataclasses.replace(card, distilled=distilled)
     except GenAIFillError as error:
@@ -103,17 +103,25 @@ _KINDS: dict[EngineKind, type[ImageEngine] | type[VideoEngine]] = {
 }
 
 
-def _with_controlnet(family: Family, folder: ModelFolder, card: ModelCard) -> Family:
-    """Return the family that loads ``folder`` with the ControlNet its card names, if any."""
-    if not card.controlnet or "controlnet" in folder.components:
-        return family
-    if family.controlnet is None:
+def _with_parts(family: Family, folder: ModelFolder, card: ModelCard) -> Family:
+    """Return the family that loads ``folder`` with the parts that its card names, if any."""
+    if card.controlnet and "controlnet" not in folder.components:
+        family = _with_part(family, family.controlnet, folder, "controlnet", card.controlnet)
+    if card.structure:
+        family = _with_part(family, family.structured, folder, "structure", card.structure)
+    return family
+
+
+def _with_part(
+    family: Family, relative: Family | None, folder: ModelFolder, entry: str, named: str
+) -> Family:
+    if relative is None:
         raise ConfigError(
             f"The card of {folder.name!r} names a ControlNet, which {family.label} does not take.",
-            hint="Remove the entry 'controlnet' from the card.",
+            hint=f"Remove the entry {entry!r} from the card.",
         )
-    check_safe_part(folder, (folder.path / card.controlnet).resolve())
-    return family.controlnet
+    check_safe_part(folder, (folder.path / named).resolve())
+    return relative
 
 
 def _unknown_family(folder: ModelFolder) -> EngineError:

@@ -88,6 +88,8 @@ class Family(ABC):
     """The node's optional inputs that the family uses."""
     controlnet: Family | None = None
     """The family that loads the same folders with the ControlNet that a card names."""
+    structured: Family | None = None
+    """The family that does so with the part for depth and edges that a card names."""
     sees_picture: bool = False
     """Whether the text encoder is shown the picture: see `encode_for`."""
     help: str = ""
@@ -126,6 +128,10 @@ class Family(ABC):
         """Return arguments for ``from_pretrained``: parts to leave out or to bring along."""
         del folder, card, dtype
         return {}
+
+    def complete(self, pipe: Any, folder: ModelFolder, card: ModelCard, dtype: Any) -> None:
+        """Add to a freshly loaded pipeline the parts that it has no place for."""
+        del pipe, folder, card, dtype
 
     def adapt(self, pipe: Any) -> None:
         """Change a freshly loaded pipeline where that is needed to fill with it."""

@@ -36,6 +36,7 @@ def load_pipeline(family: Family, folder: ModelFolder, card: ModelCard, dtype: t
                 **_whole_text_encoders(folder, family, dtype),
                 **family.parts(folder, card, dtype),
             )
+            family.complete(pipe, folder, card, dtype)
     except (MemoryError, torch.OutOfMemoryError) as error:
         cpu = torch.device("cpu")
         raise out_of_memory(f"loading {folder.name!r}", cpu, card.vram_gb, error) from error

@@ -1,7 +1,7 @@
-"""Qwen-Image, alone or with the InstantX inpainting ControlNet.
+"""Qwen-Image, alone or with ControlNets: the one that is told of the hole, the one for structure.
 
-Qwen-Image Edit is left out: its inpainting pipeline takes 8-bit pictures only, and resizes
-them to a megapixel by itself.
+Both are of one class and published by InstantX: *Inpainting* is the first (a card's
+``controlnet``), *Union* the second (``structure``: depth, edges, pose). They go together.
 """
 
 from __future__ import annotations
@@ -9,11 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
+from genai_fill_contract.errors import ModelLoadFailed
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.controlnets import (
     control_strength_option,
     controlnet_part,
+    load_part,
     normalised,
+    part_path,
+)
+from genai_fill_server.engines.diffusers.families.seeing import latent_tokens
+from genai_fill_server.engines.diffusers.families.structure import (
+    STRENGTH,
+    add_structure,
+    steer,
+    structure_strength_option,
 )
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -82,6 +93,27 @@ class QwenImageControlNet(Family):
         }
 
 
+class QwenImageControlNetStructured(QwenImageControlNet):
+    """Told of the hole and of the structure."""
+
+    label = "Qwen-Image with ControlNets"
+    inputs = (InputRole.CONTROL,)
+    structured = None
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options and how strongly the control picture steers."""
+        return (*super().options(card), structure_strength_option())
+
+    def complete(self, pipe: Any, folder: ModelFolder, card: ModelCard, dtype: Any) -> None:
+        """Add the ControlNet that the card names."""
+        _add_structure(pipe, folder, card, dtype)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments, steered by the control picture if there is one."""
+        _steer(pipe, picture, options)
+        return super().arguments(pipe, picture, options)
+
+
 class QwenImage(Family):
     """Qwen-Image on its own: fills by blending latents."""
 
@@ -124,6 +156,48 @@ class QwenImage(Family):
             "true_cfg_scale": float(options["guidance"]),
             "max_sequence_length": MAX_PROMPT_TOKENS,
         }
+
+
+class QwenImageStructured(QwenImage):
+    """Fills by blending latents, told of the structure."""
+
+    label = "Qwen-Image with depth and edges"
+    inputs = (InputRole.CONTROL,)
+    structured = None
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options and how strongly the control picture steers."""
+        return (*super().options(card), structure_strength_option())
+
+    def complete(self, pipe: Any, folder: ModelFolder, card: ModelCard, dtype: Any) -> None:
+        """Add the ControlNet that the card names."""
+        _add_structure(pipe, folder, card, dtype)
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments, steered by the control picture if there is one."""
+        _steer(pipe, picture, options)
+        return super().arguments(pipe, picture, options)
+
+
+QwenImage.structured = QwenImageStructured()
+QwenImageControlNet.structured = QwenImageControlNetStructured()
+
+
+def _add_structure(pipe: Any, folder: ModelFolder, card: ModelCard, dtype: Any) -> None:
+    path = part_path(folder, card.structure)
+    network = load_part(path, "QwenImageControlNetModel", dtype)
+    if network.config.extra_condition_channels:
+        raise ModelLoadFailed(
+            f"{path} is a ControlNet that is told of the hole, not one for structure.",
+            hint="Name it as 'controlnet' in the model's card.",
+            path=str(path),
+        )
+    add_structure(pipe, network)
+
+
+def _steer(pipe: Any, picture: Picture, options: Options) -> None:
+    tokens = None if picture.control is None else latent_tokens(pipe, picture.control)[0]
+    steer(pipe, tokens, float(options[STRENGTH]))
 
 
 def _limits(pipe: Any) -> tuple[TextEncoderLimit, ...]:

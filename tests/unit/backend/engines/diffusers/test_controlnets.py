@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genai_fill_contract.errors import ModelLoadFailed, ModelUnsafe
+from genai_fill_contract.plate import InputRole
 from tests.compliance.engines.suite import RecordingWatch
 from tests.fakes.tiny_pipelines import write_card
 from tests.unit.backend.engines.diffusers.arrays import noisy_shot
@@ -127,3 +128,89 @@ def test_a_file_of_no_known_kind_is_refused(copied):
 
     with pytest.raises(ModelUnsafe, match="safetensors"):
         engine_of(folder).prepare(RecordingWatch())
+
+
+def structured(copied, name, **config):
+    """A Qwen-Image folder with a ControlNet for structure, untrained but not silent."""
+    from tests.fakes.tiny_pipelines import flow_models, wake
+
+    folder = copied(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        network = flow_models.qwen_image_union(**config)
+        wake(network)
+    network.save_pretrained(folder / "union")
+    card = {"controlnet": "weights_beside"} if "controlnet" in name else {}
+    write_card(folder, structure="union", native_px=64, **card)
+    return folder
+
+
+def with_control(shot, colour):
+    picture = np.broadcast_to(np.float32(colour), (64, 64, 3)).copy()
+    alpha = np.ones((64, 64), np.float32)
+    return shot.with_inputs({InputRole.CONTROL: {1001: (picture, alpha)}})
+
+
+@pytest.mark.parametrize("name", ["qwen-image", "qwen-image-controlnet"])
+def test_depth_steers_qwen_image_with_and_without_the_other_controlnet(tiny, copied, name):
+    plain = engine_of(tiny(name))
+    engine = engine_of(structured(copied, name))
+    assert engine.description.inputs == (InputRole.CONTROL,)
+    assert plain.description.inputs == ()
+    shot = noisy_shot()
+    near, far = with_control(shot, (1.0, 1.0, 1.0)), with_control(shot, (0.0, 0.0, 0.0))
+
+    base = only(plain, shot, job_of(plain))
+    free = only(engine, shot, job_of(engine))
+    nears = [only(engine, near, job_of(engine)) for _ in range(2)]
+    fars = only(engine, far, job_of(engine))
+    weak = only(engine, near, job_of(engine, structure_strength=0.2))
+    off = only(engine, near, job_of(engine, structure_strength=0.0))
+
+    np.testing.assert_array_equal(free, base)
+    np.testing.assert_array_equal(off, base)
+    np.testing.assert_array_equal(*nears)
+    assert not np.array_equal(nears[0], base)
+    assert not np.array_equal(nears[0], fars)
+    assert not np.array_equal(nears[0], weak)
+
+
+def test_the_structure_is_asked_once_a_step_for_prompt_and_negative(copied):
+    engine = engine_of(structured(copied, "qwen-image"))
+    engine.prepare(RecordingWatch())
+    calls = []
+    network = engine._loaded.pipe.transformer.genai_fill_structure
+    network.register_forward_pre_hook(lambda *_: calls.append(1))
+
+    only(engine, with_control(noisy_shot(), (1.0, 0.5, 0.0)), job_of(engine, steps=3))
+
+    assert len(calls) == 3
+
+
+def test_control_goes_into_tiles_where_they_lie(copied):
+    engine = engine_of(structured(copied, "qwen-image"))
+    shot = noisy_shot(120, 150)
+    half = np.zeros((120, 150, 3), np.float32)
+    half[:, 75:] = 1.0
+    alpha = np.ones((120, 150), np.float32)
+    shots = [
+        shot.with_inputs({InputRole.CONTROL: {1001: (p, alpha)}}) for p in (half, half[:, ::-1])
+    ]
+
+    a, b = (only(engine, s, job_of(engine, detail=0.5)) for s in shots)
+
+    assert not np.array_equal(a, b)
+
+
+def test_a_controlnet_of_the_wrong_kind_is_named(copied):
+    engine = engine_of(structured(copied, "qwen-image", extra_condition_channels=4))
+
+    with pytest.raises(ModelLoadFailed, match="not one for structure"):
+        engine.prepare(RecordingWatch())
+
+
+def test_structure_for_a_family_that_takes_none_is_a_mistake_in_the_card(copied):
+    folder = copied("stable-diffusion")
+    write_card(folder, structure="unet", native_px=64)
+
+    assert "ControlNet" in engine_of(folder).description.unavailable_reason
