@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,9 @@ from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
+
+PROXIES_BESIDE_REACH = 24
+"""How many proxies are kept beside those in reach of a frame: a block of keys, and some."""
 
 _SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
 
@@ -79,15 +82,28 @@ class Borrower:
         self._watch = watch
         self._threads = threads
         if like is None:
-            self.proxies = Proxies(shot, watch, kit.device, capacity=3 * options.reach_frames + 40)
+            capacity = 2 * options.reach_frames + PROXIES_BESIDE_REACH
+            self.proxies = Proxies(shot, watch, kit.device, capacity)
             self.artist = ArtistMotion(shot, self.proxies)
             self.motion = camera_motion(options.motion, self.artist)
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
+        self._unseen: dict[int, tuple[int, int]] = {}
+        self._last: Borrowed | None = None
+        self._held: Borrowed | None = None
 
     def holes(self, frame: int) -> Holes | None:
         """Return the pixels to fill in the crop of ``frame``, None when there are none."""
+        found = self._hole(frame)
+        if found is None:
+            return None
+        hole, box = found
+        rows, columns = np.nonzero(hole)
+        return Holes(rows + box.y0, columns + box.x0, box)
+
+    def _hole(self, frame: int) -> tuple[Mask, Window] | None:
+        """Return the hole in the crop of ``frame``, and the window round it that it fills."""
         plate = self._shot.plate_window
         window = self._shot.window(frame).intersection(plate)
         if window.is_empty:
@@ -96,19 +112,19 @@ class Borrower:
         box = bounds(hole)
         if box is None:
             return None
-        rows, columns = np.nonzero(hole)
-        dx, dy = window.x0 - plate.x0, window.y0 - plate.y0
-        return Holes(rows + dy, columns + dx, box.shifted(dx, dy))
+        inside = hole[box.y0 : box.y1, box.x0 : box.x1]
+        return inside, box.shifted(window.x0 - plate.x0, window.y0 - plate.y0)
 
-    def target(self, proxy: Proxy, holes: Holes) -> Target:
-        """Return the target for a frame's holes."""
+    def _region(self, box: Window) -> Region:
         factor = self.proxies.factor
-        box = holes.box
         small = Window(
             box.x0 // factor, box.y0 // factor, -(-box.x1 // factor), -(-box.y1 // factor)
         )
-        region = region_round(small, self.proxies.width, self.proxies.height)
-        return Target.of(proxy, region)
+        return region_round(small, self.proxies.width, self.proxies.height)
+
+    def target(self, proxy: Proxy, holes: Holes) -> Target:
+        """Return the target for a frame's holes."""
+        return Target.of(proxy, self._region(holes.box))
 
     def chain(self, frame: int, last: int) -> tuple[Proxy, Matrix] | None:
         """Return the proxy of frame ``last`` and the main plane's way to it, None over a cut."""
@@ -117,19 +133,19 @@ class Borrower:
                 return candidate.proxy, candidate.main
         return None
 
-    def _along(self, frame: int, last: int) -> list[Candidate]:
-        """Return the readable frames after ``frame`` up to ``last``, stopping at a cut.
+    def _along(self, frame: int, last: int) -> Iterator[Candidate]:
+        """Yield the readable frames after ``frame`` up to ``last``, stopping at a cut.
 
         Each has a matrix for every plane of the target that could be followed to it.
         """
         here = self.proxies.get(frame)
         if here is None:
-            return []
-        found: list[Candidate] = []
+            return
         ways = self._first_planes(here)
         step_back: Proxy | None = None
         onward = 1 if last > frame else -1
         for number in range(frame + onward, last + onward, onward):
+            self.proxies.look_ahead(range(number, last + onward, onward), self._threads)
             following = self.proxies.get(number)
             if following is None:
                 continue
@@ -141,9 +157,8 @@ class Borrower:
             else:
                 links = self.motion.links(step_back, here, following)
             ways = ways.followed(step, links)
-            found.append(Candidate(following, ways.matrices))
+            yield Candidate(following, ways.matrices)
             step_back, here = here, following
-        return found
 
     def _first_planes(self, proxy: Proxy) -> Ways:
         """Return the planes of a target before any step, numbered as the next step has them."""
@@ -181,20 +196,40 @@ class Borrower:
         return sorted(found, key=lambda c: (abs(c.proxy.frame - frame), c.proxy.frame))
 
     def unseen(self, frame: int) -> tuple[int, int]:
-        """Return (unseen, all) pixels of the hole on a coarse grid, by camera motion alone."""
-        holes = self.holes(frame)
-        proxy = self.proxies.get(frame)
-        if holes is None or proxy is None:
-            return 0, 0
-        target = self.target(proxy, holes)
-        hole = coarse_hole(target.hole)
-        seen = self.patches.coverage(frame, target.region, hole)
-        for candidate in self.candidates(frame):
-            seen |= coverage(target.region, hole, candidate)
-        return int((~seen).sum()), len(seen)
+        """Return (unseen, all) pixels of the hole on a coarse grid, by camera motion alone.
+
+        Once known of a frame this costs nothing, and `borrow` comes to know it.
+        """
+        if frame not in self._unseen:
+            found, proxy = self._hole(frame), self.proxies.get(frame)
+            if found is None or proxy is None:
+                self._unseen[frame] = 0, 0
+            else:
+                region = self._region(found[1])
+                hole = coarse_hole(proxy.hole[region.rows_and_columns])
+                shown = [coverage(region, hole, other) for other in self.candidates(frame)]
+                self._note_unseen(frame, region, hole, shown)
+        return self._unseen[frame]
+
+    def _note_unseen(self, frame: int, region: Region, hole: Mask, shown: Sequence[Mask]) -> None:
+        seen = self.patches.coverage(frame, region, hole)
+        for mask in shown:
+            seen |= mask
+        self._unseen[frame] = int((~seen).sum()), len(seen)
 
     def borrow(self, frame: int, holes: Holes) -> Borrowed | None:
         """Fill what other frames show. None when the frame itself cannot be read."""
+        for known in (self._last, self._held):
+            if known is not None and known.frame == frame:
+                return known
+        self._last = self._borrowed(frame, holes)
+        return self._last
+
+    def hold(self, borrowed: Borrowed) -> None:
+        """Keep what was borrowed for a frame that is come back to, in place of the one before."""
+        self._held = borrowed
+
+    def _borrowed(self, frame: int, holes: Holes) -> Borrowed | None:
         proxy = self.proxies.get(frame)
         if proxy is None:
             return None
@@ -222,6 +257,7 @@ class Borrower:
     def _aligned(self, target: Target, candidates: list[Candidate]) -> list[Alignment]:
         hole = coarse_hole(target.hole)
         shown = [coverage(target.region, hole, candidate) for candidate in candidates]
+        self._note_unseen(target.proxy.frame, target.region, hole, shown)
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
         given = {i: self.artist.place(target, candidates[i].proxy.frame) for i in chosen}

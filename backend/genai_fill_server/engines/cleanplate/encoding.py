@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from genai_fill_server.engines.cleanplate.reduction import is_finite
+
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
@@ -48,11 +50,7 @@ def luma(rgb: Floats) -> Floats:
 
 def without_nonfinite(image: Floats) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
     """Return the image with NaN and Inf set to 0, and where they were (None: nowhere)."""
-    # One reduction is far cheaper than isfinite over every frame, and only a broken plate
-    # makes it non-finite (float32 sums of finite plates stay far below the overflow).
-    with np.errstate(over="ignore", invalid="ignore"):
-        clean = bool(np.isfinite(image.sum(dtype=np.float64)))
-    if clean:
+    if is_finite(image):
         return image, None
     bad = ~np.isfinite(image)
     fixed = image.copy()

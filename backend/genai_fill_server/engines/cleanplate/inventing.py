@@ -25,6 +25,11 @@ from genai_fill_server.service.ports import Shot, Watch
 Mask = npt.NDArray[np.bool_]
 
 BLOCK_FRAMES = 16
+
+LASTS_FRAMES = 64
+"""A key further away than this is not followed: the way there drifts, and costs every frame
+between. Where something is missing in every block, keys are much nearer than that."""
+
 _CONTEXT_PX = 160
 _ROUNDS = {Detail.DRAFT: 2, Detail.NORMAL: 3, Detail.FINE: 5}
 
@@ -72,15 +77,24 @@ class Inventor:
 
     def key(self, block: int) -> Key | None:
         """Return the key of a block, making those before it first where they lead to it."""
-        start = block
-        while start > 0 and start - 1 not in self._keys:
-            start -= 1
-        for number in range(start, block + 1):
+        for number in range(self._first_needed(block), block + 1):
             if number not in self._keys:
                 self._keys[number] = self._made(number, self._keys.get(number - 1))
         for old in [number for number in self._keys if number < block - 1]:
             del self._keys[old]
         return self._keys[block]
+
+    def _first_needed(self, block: int) -> int:
+        """Return the first block whose key may have a part in that of ``block``.
+
+        Nothing leads over so many blocks without a key that the next one is out of reach.
+        """
+        empty = 0
+        start = block
+        while start > 0 and start - 1 not in self._keys and empty < LASTS_FRAMES // BLOCK_FRAMES:
+            start -= 1
+            empty = empty + 1 if self._worst_frame(start) is None else 0
+        return start
 
     def _made(self, block: int, before: Key | None) -> Key | None:
         frame = self._worst_frame(block)
@@ -90,6 +104,7 @@ class Inventor:
         borrowed = self._borrower.borrow(frame, holes)
         if borrowed is None:
             return before
+        self._borrower.hold(borrowed)
         encoded, missing = borrowed.encoded.copy(), borrowed.missing.copy()
         if before is not None and missing.any():
             self._carry(before, borrowed, encoded, missing)
@@ -114,6 +129,8 @@ class Inventor:
 
     def _carry(self, key: Key, borrowed: Borrowed, encoded: Floats, missing: Mask) -> None:
         """Fill what the key shows, in place."""
+        if abs(key.frame - borrowed.frame) > LASTS_FRAMES:
+            return
         factor = self._borrower.proxies.factor
         if key.frame == borrowed.frame:
             own = np.column_stack([borrowed.holes.columns, borrowed.holes.rows])[missing]
@@ -164,7 +181,8 @@ class Inventor:
         hole[rows, columns] = missing
         if self._options.exemplar:
             rounds = _ROUNDS[self._options.detail]
-            picture = synthesise(picture, hole, unknown, self._seed, rounds, self._watch)
+            run = self._borrower.parallel
+            picture = synthesise(picture, hole, unknown, self._seed, rounds, self._watch, run)
         else:
             smooth = self._kit.device.pull_push(picture, (~unknown).astype(np.float32))
             picture = np.where(hole[..., None], smooth, picture)

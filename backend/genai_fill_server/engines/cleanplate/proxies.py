@@ -8,6 +8,8 @@ start at the plate window's top left.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +25,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
     luma,
     without_nonfinite,
 )
+from genai_fill_server.engines.cleanplate.reduction import any_above
 from genai_fill_server.service.ports import FloatMatte, Shot, Watch
 
 MATTE_THRESHOLD = 1.0 / 1024.0
@@ -31,7 +34,12 @@ MATTE_THRESHOLD = 1.0 / 1024.0
 PROXY_SIDE_PX = 1024
 """The longer side of a proxy stays at or below this."""
 
+AHEAD_BYTES = 512 * 1024 * 1024
+"""How much memory the plates and mattes may take of which proxies are made ahead."""
+
 _VALID = np.uint8(255)
+_BYTES_PER_PIXEL = 16
+_MOST_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,11 @@ def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
 
 
 class Proxies:
-    """Makes and keeps the proxies of a shot; the oldest are dropped beyond ``capacity``."""
+    """Makes and keeps the proxies of a shot; the oldest are dropped beyond ``capacity``.
+
+    Asked by one thread. Others may make proxies ahead of it: what a proxy holds depends on
+    its frame alone.
+    """
 
     def __init__(self, shot: Shot, watch: Watch, device: Device, capacity: int) -> None:
         self._shot = shot
@@ -87,10 +99,33 @@ class Proxies:
         self._device = device
         self._capacity = max(4, capacity)
         self._kept: OrderedDict[int, Proxy | None] = OrderedDict()
+        self._coming: dict[int, Future[Proxy | None]] = {}
         window = shot.plate_window
         self.factor = proxy_factor(window.width, window.height)
         self.width = -(-window.width // self.factor)
         self.height = -(-window.height // self.factor)
+        plate_bytes = _BYTES_PER_PIXEL * max(1, window.width * window.height)
+        self._ahead = max(1, min(_MOST_AHEAD, AHEAD_BYTES // plate_bytes))
+
+    def look_ahead(self, frames: Iterable[int], threads: Executor) -> None:
+        """Begin with the next proxies of ``frames`` on other threads, a few at a time.
+
+        Only a guess at what is asked next: what fails here fails when it is asked for.
+        """
+        for frame in [frame for frame, future in self._coming.items() if future.done()]:
+            self._take_in(frame)
+        for frame in frames:
+            if len(self._coming) >= self._ahead:
+                break
+            if frame not in self._kept and frame not in self._coming:
+                self._coming[frame] = threads.submit(self._make, frame)
+
+    def _take_in(self, frame: int) -> None:
+        """Keep a proxy made ahead, unless making it failed or was called off."""
+        future = self._coming.pop(frame)
+        wait([future])
+        if not future.cancelled() and future.exception() is None:
+            self._keep(frame, future.result())
 
     def get(self, frame: int) -> Proxy | None:
         """Return the proxy of ``frame``, None when its plate or matte is not there."""
@@ -98,11 +133,16 @@ class Proxies:
             self._kept.move_to_end(frame)
             return self._kept[frame]
         self._watch.check()
-        proxy = self._make(frame)
+        if frame in self._coming:
+            self._take_in(frame)
+        if frame not in self._kept:
+            self._keep(frame, self._make(frame))
+        return self._kept[frame]
+
+    def _keep(self, frame: int, proxy: Proxy | None) -> None:
         self._kept[frame] = proxy
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
-        return proxy
 
     def _make(self, frame: int) -> Proxy | None:
         if frame not in self._shot.reach or not self._shot.has_frame(frame):
@@ -114,25 +154,28 @@ class Proxies:
         except MissingFrames:
             # Where the matte is unknown the object may be in view: no source.
             return None
-        hole = hole_of(matte)
-        unusable = hole.copy()
-        for more in (broken, _empty_border(plate)):
+        hole = any_above(matte, self.factor, MATTE_THRESHOLD)
+        border = _empty_border(plate)
+        if broken is None and border is None:
+            return self._reduced(frame, plate, hole, ~hole)
+        unusable = hole_of(matte)
+        for more in (broken, border):
             if more is not None:
                 unusable |= more
-        return self._reduced(frame, plate, hole, unusable)
+        usable = self._device.reduced((~unusable).astype(np.float32), self.factor) > 0.999
+        return self._reduced(frame, plate, hole, usable)
 
     def _reduced(
         self,
         frame: int,
         plate: Floats,
         hole: npt.NDArray[np.bool_],
-        unusable: npt.NDArray[np.bool_],
+        usable: npt.NDArray[np.bool_],
     ) -> Proxy:
+        """Return the proxy of a plate; ``hole`` and ``usable`` are of the proxy's size."""
         rgb = self._device.reduced(plate, self.factor)
-        usable = self._device.reduced((~unusable).astype(np.float32), self.factor) > 0.999
         light = luma(rgb)
         levels = Levels.of(light, usable).bytes_of(light)
-        hole_small = self._device.reduced(hole.astype(np.float32), self.factor) > 0.0
         weight = usable.astype(np.float32)
         half_weight = self._device.reduced(weight, 2)
         half = self._device.reduced(rgb * weight[..., None], 2)
@@ -141,7 +184,7 @@ class Proxies:
             frame=frame,
             levels=levels,
             valid=np.where(usable, _VALID, np.uint8(0)),
-            hole=hole_small,
+            hole=hole,
             light=half,
             light_valid=half_weight,
         )
