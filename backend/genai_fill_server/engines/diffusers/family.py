@@ -124,6 +124,16 @@ class Family(ABC):
     def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
         """Return the arguments of the pipeline's call beside prompt, seed and callback."""
 
+    def start(
+        self, pipe: Any, picture: Picture, options: Options, generator: Any
+    ) -> dict[str, Any]:
+        """Return more arguments, for calls that are to start from what is there.
+
+        For pipelines that know of no strength; ``generator`` is the call's own.
+        """
+        del pipe, picture, options, generator
+        return {}
+
     def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
         """Return arguments for ``from_pretrained``: parts to leave out or to bring along."""
         del folder, card, dtype

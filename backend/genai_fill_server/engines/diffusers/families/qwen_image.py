@@ -19,6 +19,7 @@ from genai_fill_server.engines.diffusers.families.controlnets import (
     normalised,
     part_path,
 )
+from genai_fill_server.engines.diffusers.families.late_start import late_start, starts_late
 from genai_fill_server.engines.diffusers.families.seeing import latent_tokens
 from genai_fill_server.engines.diffusers.families.structure import (
     STRENGTH,
@@ -63,6 +64,7 @@ class QwenImageControlNet(Family):
             steps_option(30),
             guidance_option(4.0),
             control_strength_option(1.0),
+            detail_option(),
             noise_option(),
         )
 
@@ -91,6 +93,15 @@ class QwenImageControlNet(Family):
             "controlnet_conditioning_scale": float(options["control_strength"]),
             "max_sequence_length": MAX_PROMPT_TOKENS,
         }
+
+    def start(
+        self, pipe: Any, picture: Picture, options: Options, generator: Any
+    ) -> dict[str, Any]:
+        """Return a late start for the tiles of the detail pass."""
+        if not starts_late(options):
+            return {}
+        tokens, _ = latent_tokens(pipe, picture.image)
+        return late_start(pipe, tokens, tokens.shape[1], options, generator)
 
 
 class QwenImageControlNetStructured(QwenImageControlNet):

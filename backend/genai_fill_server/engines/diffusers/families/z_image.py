@@ -15,6 +15,7 @@ from genai_fill_server.engines.diffusers.families.controlnets import (
     normalised,
     part_path,
 )
+from genai_fill_server.engines.diffusers.families.late_start import late_start, starts_late
 from genai_fill_server.engines.diffusers.families.z_image_control import (
     load_single_file,
     single_file,
@@ -61,6 +62,7 @@ class ZImageControlNet(Family):
         return (
             *_steps_and_guidance(card),
             control_strength_option(0.75),
+            detail_option(),
             noise_option(),
         )
 
@@ -109,6 +111,20 @@ class ZImageControlNet(Family):
             "guidance_scale": float(options.get("guidance", 0.0)),
             "controlnet_conditioning_scale": float(options["control_strength"]),
         }
+
+    def start(
+        self, pipe: Any, picture: Picture, options: Options, generator: Any
+    ) -> dict[str, Any]:
+        """Return a late start for the tiles of the detail pass."""
+        if not starts_late(options):
+            return {}
+        torch, config = importlib.import_module("torch"), pipe.vae.config
+        with torch.no_grad():
+            image = normalised(picture.image).to(pipe._execution_device)
+            latents = pipe.vae.encode(image).latent_dist.mode()
+        clean = (latents - config.shift_factor) * config.scaling_factor
+        tokens = (clean.shape[-2] // 2) * (clean.shape[-1] // 2)
+        return late_start(pipe, clean, tokens, options, generator)
 
 
 class ZImage(Family):

@@ -214,3 +214,82 @@ def test_structure_for_a_family_that_takes_none_is_a_mistake_in_the_card(copied)
     write_card(folder, structure="unet", native_px=64)
 
     assert "ControlNet" in engine_of(folder).description.unavailable_reason
+
+
+BOTH = pytest.mark.parametrize("name", [Z_IMAGE, "qwen-image-controlnet"])
+
+
+@BOTH
+def test_a_large_crop_is_gone_over_inside_the_hole_and_nowhere_else(tiny, name):
+    engine = engine_of(tiny(name))
+    shot, watch = noisy_shot(120, 150), RecordingWatch()
+
+    soft, fine = (only(engine, shot, job_of(engine, detail=d), watch) for d in (0.0, 0.5))
+    again = only(engine, shot, job_of(engine, detail=0.5))
+
+    hole = shot.matte(1001) > 0
+    assert any("in tiles" in line for line in watch.lines)
+    assert (fine[hole] != soft[hole]).mean() > 0.99
+    np.testing.assert_array_equal(again, fine)
+    np.testing.assert_array_equal(fine[~hole], soft[~hole])
+
+
+@BOTH
+def test_a_late_start_is_as_noisy_as_its_first_step_expects(tiny, name, monkeypatch):
+    from diffusers.utils import torch_utils
+
+    from genai_fill_server.engines.diffusers.families import late_start
+
+    engine = engine_of(tiny(name))
+    engine.prepare(RecordingWatch())
+    made, times = [], []
+    original = late_start.late_start
+
+    def spy(pipe, clean, *args):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch_utils, "randn_tensor", lambda shape, **_: torch.zeros(shape))
+            made.append((clean, original(pipe, clean, *args)["latents"]))
+        return original(pipe, clean, *args)
+
+    family = type(engine._model.family).start.__globals__
+    monkeypatch.setitem(family, "late_start", spy)
+    engine._loaded.pipe.transformer.register_forward_pre_hook(
+        lambda _, args, kwargs: times.append(
+            kwargs["timestep"] if kwargs.get("timestep") is not None else 1 - args[1]
+        ),
+        with_kwargs=True,
+    )
+    only(engine, noisy_shot(120, 150), job_of(engine, steps=10, detail=0.5, guidance=0.0))
+
+    clean, latents = made[0]
+    level = 1 - float((latents * clean).sum() / (clean * clean).sum())
+    assert 0.3 < level < 0.95
+    assert any(abs(float(time.flatten()[0]) - level) < 1e-5 for time in times)
+
+
+def step_across_borders(picture, hole, tiles):
+    """The mean step across the tiles' borders inside the hole, for one at another place: 1."""
+    steps = np.abs(np.diff(picture.mean(axis=2), axis=1))
+    inside = hole[:, 1:] & hole[:, :-1]
+    borders = np.zeros_like(inside)
+    for tile in tiles:
+        for column in (tile.x0, tile.x1):
+            if 0 < column < picture.shape[1]:
+                borders[tile.y0 : tile.y1, column - 1] = True
+    return steps[borders & inside].mean() / steps[inside & ~borders].mean()
+
+
+@BOTH
+def test_tiles_of_a_controlnet_leave_no_seam(tiny, name):
+    from genai_fill_server.engines.diffusers import refining
+
+    engine = engine_of(tiny(name))
+    shot = noisy_shot(200, 240)
+    hole = shot.matte(1001) > 0
+    tiles = refining.plan_tiles(hole, engine._sizing())
+
+    pixels = only(engine, shot, job_of(engine, steps=4, detail=0.7))
+
+    assert len(tiles) > 4
+    # Latents have cells of 8 pixels, so that a step at a border is not quite like any other.
+    assert step_across_borders(pixels, hole, tiles) < 1.5
