@@ -1,25 +1,34 @@
 """Every case by every method, then every bar: ``python -m benchmarks.cleanplate --speed``.
 
-``--kind moving`` and ``--case NAME`` narrow it, ``--sheet FOLDER`` writes pictures.
+``--kind moving`` and ``--case NAME`` narrow it, ``--sheet FOLDER`` writes pictures. Rendered
+and filmed cases join with ``--blender PYTHON`` and ``--clips FOLDER``; where they cannot, a
+line says why. ``--variant N`` takes cases that the engine was not made with.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.cleanplate import bars, speed
-from benchmarks.cleanplate.cases import Case, cases
-from benchmarks.cleanplate.metrics import Score, display, score
-from benchmarks.cleanplate.peers import PEERS, by_biharmonic
+from benchmarks.cleanplate import bars, blender, cases, clips, speed
+from benchmarks.cleanplate.cost import measured
+from benchmarks.cleanplate.metrics import Reference, Score
+from benchmarks.cleanplate.outside_peers import SLOWEST, outside_peers
+from benchmarks.cleanplate.peers import PEERS, each, inpainters
+from benchmarks.cleanplate.pictures import write_sheet
+from benchmarks.cleanplate.shots import Case
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
+
+_EVERY = 4
+_FEW_FRAMES = 8
 
 
 def by_engine(plates: np.ndarray, mattes: np.ndarray, threads: int = 2) -> np.ndarray:
@@ -31,47 +40,66 @@ def by_engine(plates: np.ndarray, mattes: np.ndarray, threads: int = 2) -> np.nd
     return np.array([f.pixels for f in engine.fill(ArrayShot(plates, mattes), job, watch)])
 
 
-def run_case(case: Case, peers: dict, sheet: Path | None) -> dict[str, tuple[Score, float]]:
-    """Fill one case with the engine and its peers; return scores and seconds a frame."""
-    results, pictures = {}, {}
-    methods = {"cleanplate": by_engine, **peers}
-    if peers and case.kind in ("static", "still"):
-        methods = {**methods, "biharmonic": by_biharmonic}
-    if case.kind == "still":
-        methods.pop("flow", None)
-        methods.pop("median", None)
-        methods.pop("plane", None)
-    for name, method in methods.items():
-        start = time.perf_counter()
-        filled = method(case.plates, case.mattes)
-        seconds = (time.perf_counter() - start) / len(case.plates)
-        results[name] = (score(filled, case.truths, case.mattes), seconds)
-        pictures[name] = filled
+def methods_for(case: Case, only: bool) -> Iterator[tuple[str, object, list[int] | None]]:
+    """Yield name, function (plates, mattes) and the frames to give it; None is all of them.
+
+    What works on each frame by itself and takes long sees every fourth frame of a long shot,
+    and what takes seconds a frame no long shot at all.
+    """
+    yield bars.ENGINE, by_engine, None
+    if only:
+        return
+    for name, peer in PEERS.items():
+        if case.kind != "still" or name in ("telea", "navier-stokes"):
+            yield name, peer, None
+    count = len(case.plates)
+    some = list(range(0, count, _EVERY)) if count > _FEW_FRAMES else None
+    for name, fill in {**inpainters(), **outside_peers()[0]}.items():
+        if name in SLOWEST and some:
+            continue
+        yield name, lambda p, m, fill=fill: each(p, m, fill), some
+
+
+def run_case(case: Case, only: bool, sheet: Path | None) -> dict[str, Score]:
+    """Fill one case with every method; print and return the scores."""
+    reference, scores, pictures = Reference(case), {}, {}
+    for name, method, frames in methods_for(case, only):
+        numbers = list(range(len(case.plates))) if frames is None else frames
+        plates, mattes = case.plates[numbers], case.mattes[numbers]
+        filled, seconds, mib = measured(lambda m=method, p=plates, a=mattes: m(p, a))
+        scores[name] = reference.score(filled, frames)
+        cost = f"{seconds / len(numbers):7.2f} {mib:6.0f}"
+        print(_line(case.name, name, scores[name]) + cost, flush=True)
+        pictures[name] = dict(zip(numbers, filled, strict=True))
     if sheet is not None:
-        _write_sheet(sheet / f"{case.name.replace(' ', '_')}.png", case, pictures)
-    return results
+        write_sheet(sheet / f"{case.name.replace(' ', '_')}.png", case, pictures)
+    return scores
 
 
-def _write_sheet(path: Path, case: Case, pictures: dict[str, np.ndarray]) -> None:
-    """Write the first and the middle frame round the matte, methods side by side."""
-    shown = {"plate": case.plates, "truth": case.truths}
-    shown |= {n: pictures[n] for n in ("cleanplate", "flow", "telea") if n in pictures}
-    rows = []
-    for index in sorted({0, len(case.plates) // 2}):
-        ys, xs = np.nonzero(case.mattes[index] > 0)
-        at = np.s_[max(0, ys.min() - 30) : ys.max() + 30, max(0, xs.min() - 30) : xs.max() + 30]
-        tiles = []
-        for name, frames in shown.items():
-            tile = np.ascontiguousarray((display(frames[index][at]) * 255).astype(np.uint8))
-            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, 16)
-            cv2.putText(tile, name, (5, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, 16)
-            tiles.append(tile)
-        rows.append(np.hstack(tiles))
-    width = max(r.shape[1] for r in rows)
-    rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
-    picture = np.ascontiguousarray(np.vstack(rows)[..., ::-1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.resize(picture, None, fx=2, fy=2))
+def chosen_cases(arguments: argparse.Namespace) -> Iterator[Case]:
+    """Yield the cases asked for; say of what is missing why it is."""
+
+    def wanted(name: str, kind: str) -> bool:
+        return arguments.kind in ("", kind) and arguments.case in name
+
+    found: Iterable[Case] = [] if arguments.no_photographs else cases.cases(arguments.variant)
+    film = clips.clip_file(arguments.clips)
+    if isinstance(film, str):
+        print(f"clips not run: {film}")
+    else:
+        found = chain(found, clips.cases(film, arguments.variant))
+    python = blender.interpreter(arguments.blender)
+    if isinstance(python, str):
+        print(f"Blender cases not run: {python}")
+    else:
+        rendered = blender.cases(python, arguments.cache, arguments.variant, wanted)
+        found = chain(found, rendered)
+    for name, why in outside_peers()[1].items():
+        print(f"{name} not run: {why}")
+    print(_HEAD)
+    for case in found:
+        if wanted(case.name, case.kind):
+            yield case
 
 
 def main() -> None:
@@ -79,14 +107,8 @@ def main() -> None:
     arguments = _arguments()
     cv2.setNumThreads(2)
     results: dict[str, tuple[str, dict[str, Score]]] = {}
-    print(f"{'case':16} {'method':14} psnr   ssim   grad   detail flick  hdr    s/frame")
-    for case in cases():
-        if arguments.kind not in ("", case.kind) or arguments.case not in case.name:
-            continue
-        found = run_case(case, {} if arguments.only else PEERS, arguments.sheet)
-        results[case.name] = (case.kind, {name: one for name, (one, _) in found.items()})
-        for method, (one, seconds) in found.items():
-            print(_line(case.name, method, one) + f" {seconds:.2f}", flush=True)
+    for case in chosen_cases(arguments):
+        results[case.name] = (case.kind, run_case(case, arguments.only, arguments.sheet))
     print("\nmeans")
     for kind, methods in bars.means(results).items():
         for method, mean in methods.items():
@@ -102,8 +124,18 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", default="", help="moving, tripod, static, hdr or still")
     parser.add_argument("--case", default="", help="part of a case's name")
+    parser.add_argument("--variant", type=int, default=0, help="other cases of the same kinds")
     parser.add_argument("--only", action="store_true", help="the engine alone, no peers")
     parser.add_argument("--sheet", type=Path, default=None, help="folder for pictures")
+    parser.add_argument("--no-photographs", action="store_true", help="clips and Blender alone")
+    parser.add_argument("--clips", type=Path, help=f"folder that holds {clips.CLIP}")
+    parser.add_argument("--blender", help="Python interpreter that has bpy 5")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "genai_fill_bench",
+        help="folder for rendered frames",
+    )
     parser.add_argument("--speed", action="store_true", help="speed and memory as well")
     parser.add_argument("--frames", type=int, default=300, help="length of the shots for --speed")
     return parser.parse_args()
@@ -111,14 +143,24 @@ def _arguments() -> argparse.Namespace:
 
 def _print_bars(found: Iterable[bars.Bar]) -> None:
     for bar in found:
-        print(f"{'met' if bar.met else 'MISSED':8} {bar.asked:64} {bar.found}", flush=True)
+        print(f"{'met' if bar.met else 'MISSED':8} {bar.asked:70} {bar.found}", flush=True)
+
+
+_HEAD = (
+    f"{'':36}display                            log\n"
+    f"{'case':18} {'method':17} "
+    + 2 * "psnr   ssim  msssim grad   detail "
+    + " flick   hdr outside s/frame  MiB"
+)
 
 
 def _line(case: str, method: str, found: Score) -> str:
-    return (
-        f"{case:16} {method:14} {found.psnr:5.2f} {found.ssim:6.3f} {found.gradient:7.4f} "
-        f"{found.detail:6.2f} {1000 * found.flicker:6.2f} {found.highlights:6.3f}"
+    codes = "".join(
+        f"{c.psnr:5.2f} {c.ssim:6.3f} {c.msssim:6.3f} {c.gradient:6.4f} {c.detail:6.2f} "
+        for c in (found.display, found.log)
     )
+    rest = f"{1000 * found.flicker:6.2f} {found.highlights:6.3f} {found.outside:6d} "
+    return f"{case:18} {method:17} {codes}{rest}"
 
 
 if __name__ == "__main__":

@@ -1,40 +1,45 @@
 """Shots with a known answer: scikit-image photographs seen by known cameras.
 
 Every case is a plate with an object in it, the matte of the object and the plate without it,
-in scene-linear light, with exposure drift and grain of its own on every frame.
+in scene-linear light, with exposure drift and grain of its own on every frame. Variant 0 is
+the published set. Any other number makes a set of its own: other photographs, parts of them,
+cameras, objects and exposures, to see whether a figure holds on what nobody has looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from skimage import data
 
-WIDTH, HEIGHT, FRAMES = 480, 270, 20
+from benchmarks.cleanplate.shots import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    Case,
+    Look,
+    Path,
+    across,
+    covered,
+    exposed,
+    linear,
+    still_at,
+)
+
+PICTURES = ("rocket", "coffee", "chelsea", "astronaut", "brick", "camera", "coins", "moon")
+GROUNDS = ("gravel", "grass", "brick")
 
 
 @dataclass(frozen=True)
-class Case:
-    """One shot: (n, h, w, 3) plates and truths, (n, h, w) mattes."""
+class Camera:
+    """How a photograph is looked at; ``gain`` scales the move, ``offset`` shifts the view."""
 
-    name: str
-    kind: str
-    plates: np.ndarray
-    mattes: np.ndarray
-    truths: np.ndarray
-
-
-def linear(picture: np.ndarray) -> np.ndarray:
-    """Return linear light of an 8-bit sRGB picture, (h, w, 3)."""
-    coded = picture.astype(np.float32) / 255.0
-    if coded.ndim == 2:
-        coded = np.repeat(coded[..., None], 3, axis=2)
-    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(
-        np.float32
-    )
+    move: str
+    gain: float = 1.0
+    offset: tuple[float, float] = (0.0, 0.0)
 
 
 def photograph(name: str) -> np.ndarray:
@@ -47,99 +52,55 @@ def photograph(name: str) -> np.ndarray:
     return picture
 
 
-def camera(kind: str, index: int, size: tuple[int, int]) -> np.ndarray:
+def camera(view: Camera, index: int, size: tuple[int, int]) -> np.ndarray:
     """Return the matrix from frame pixels to photograph pixels."""
     columns, rows = size
-    u = index - (FRAMES - 1) / 2.0
+    u = view.gain * (index - (FRAMES - 1) / 2.0)
     dx, dy, angle, zoom, tilt = {
         "tripod": (0.0, 0.0, 0.0, 0.0, 0.0),
         "pan": (4.1, 0.7, 0.0, 0.0, 0.0),
         "roll": (2.2, 0.4, 0.35, 0.0, 0.0),
         "zoom": (1.3, 0.3, 0.05, 0.006, 0.0),
         "tilt": (2.7, -0.6, 0.1, 0.002, 1.2e-5),
-    }[kind]
+    }[view.move]
     scale = 1.0 + zoom * u
     cos, sin = np.cos(np.deg2rad(angle * u)) * scale, np.sin(np.deg2rad(angle * u)) * scale
     centre = np.array([[1, 0, -WIDTH / 2], [0, 1, -HEIGHT / 2], [0, 0, 1]], np.float64)
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [tilt * u, 0, 1]], np.float64)
-    place = np.array(
-        [[1, 0, columns / 2 + dx * u], [0, 1, rows / 2 + dy * u], [0, 0, 1]], np.float64
-    )
+    x, y = columns / 2 + dx * u + view.offset[0], rows / 2 + dy * u + view.offset[1]
+    place = np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
     return place @ turn @ centre
 
 
-def blob(x: float, y: float, width: float, height: float, soft: float = 1.2) -> np.ndarray:
-    """Return a soft, slightly irregular matte, (h, w)."""
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    angle = np.arctan2((rows - y) / height, (columns - x) / width)
-    radius = np.hypot((columns - x) / width, (rows - y) / height)
-    edge = 1.0 + 0.12 * np.sin(3 * angle + 1.0) + 0.07 * np.sin(5 * angle)
-    matte = np.clip((edge - radius) * min(width, height) / (2 * soft) + 0.5, 0.0, 1.0)
-    return matte.astype(np.float32)
-
-
-def exposed(light: np.ndarray, index: int, drift: float, seed: int) -> np.ndarray:
-    """Return light as the camera records it: exposure, white balance and grain."""
-    random = np.random.default_rng([seed, index])
-    turn = 2 * np.pi * index / 17.0
-    stops = drift * np.array([np.sin(turn), 0.9 * np.sin(turn), np.sin(turn + 0.3)])
-    noise = cv2.GaussianBlur(random.standard_normal(light.shape).astype(np.float32), (0, 0), 0.55)
-    noise /= noise.std()
-    lit = light * np.exp2(stops).astype(np.float32)
-    return lit + np.sqrt(1e-6 + 1.2e-4 * np.maximum(lit, 0.0)) * noise
+def seen(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return the frame that ``matrix`` (frame to picture) shows of ``picture``."""
+    return np.maximum(
+        cv2.warpPerspective(
+            picture,
+            matrix,
+            (WIDTH, HEIGHT),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        ),
+        0.0,
+    )
 
 
 def shot(
     name: str,
     kind: str,
     picture: np.ndarray,
-    move: str,
-    path: Callable[[int], tuple[float, float]],
+    view: Camera | str,
+    path: Path,
     size: tuple[float, float],
     drift: float = 0.12,
     frames: int = FRAMES,
 ) -> Case:
-    """Render a case: ``picture`` seen by the camera ``move``, an object along ``path``."""
-    plates, mattes, truths = [], [], []
-    texture = np.random.default_rng(5).uniform(0.02, 0.5, (9, 9, 3)).astype(np.float32)
-    sprite = cv2.resize(texture, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    for index in range(frames):
-        matrix = camera(move, index, (picture.shape[1], picture.shape[0]))
-        clean = cv2.warpPerspective(
-            picture,
-            matrix,
-            (WIDTH, HEIGHT),
-            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        clean = np.maximum(clean, 0.0)
-        x, y = path(index)
-        matte = blob(x, y, *size)
-        object_light = np.roll(sprite, (int(y), int(x)), axis=(0, 1))
-        mixed = clean * (1 - matte[..., None]) + object_light * matte[..., None]
-        seed = sum(map(ord, name))
-        truth = exposed(clean, index, drift, seed)
-        plate = np.where(matte[..., None] > 0, exposed(mixed, index, drift, seed), truth)
-        plates.append(plate)
-        mattes.append(matte)
-        truths.append(truth)
-    return Case(
-        name,
-        kind,
-        np.array(plates, np.float32),
-        np.array(mattes, np.float32),
-        np.array(truths, np.float32),
-    )
-
-
-def across(speed: float, y: float = 140.0) -> Callable[[int], tuple[float, float]]:
-    """Return a path through the frame from left to right."""
-    return lambda i: (WIDTH / 2 + speed * (i - FRAMES / 2), y + 10 * np.sin(i / 3.0))
-
-
-def still_at(x: float, y: float) -> Callable[[int], tuple[float, float]]:
-    """Return a path that does not move."""
-    return lambda _: (x, y)
+    """Render a case: ``picture`` seen by a camera (or the plain move of that name)."""
+    looked = Camera(view) if isinstance(view, str) else view
+    columns_and_rows = (picture.shape[1], picture.shape[0])
+    cleans = [seen(picture, camera(looked, i, columns_and_rows)) for i in range(frames)]
+    return covered(name, kind, cleans, path, size, Look(sum(map(ord, name)), drift))
 
 
 def bright(picture: np.ndarray) -> np.ndarray:
@@ -148,31 +109,23 @@ def bright(picture: np.ndarray) -> np.ndarray:
     return (picture * (1.0 + 25.0 * hot**2)).astype(np.float32)
 
 
-def layered(name: str, far: np.ndarray, near: np.ndarray) -> Case:
-    """Render two planes at different depths: the lower third moves twice as fast."""
-    upper = shot(name, "moving", far, "pan", across(15.0), (36, 52))
-    lower_moves = []
+def layered(
+    name: str,
+    far: np.ndarray,
+    near: np.ndarray,
+    path: Path | None = None,
+    gain: float = 1.0,
+    edge: int = 165,
+) -> Case:
+    """Render two planes at different depths: what is below ``edge`` moves twice as fast."""
+    upper = shot(name, "moving", far, Camera("pan", gain), path or across(15.0), (36, 52))
+    truths, plates = upper.truths.copy(), upper.plates.copy()
     for index in range(FRAMES):
-        u = index - (FRAMES - 1) / 2.0
+        u = gain * (index - (FRAMES - 1) / 2.0)
         matrix = np.array(
             [[1, 0.15, near.shape[1] / 2 - WIDTH / 2 + 8.6 * u], [0, 1, 40], [0, 0, 1]], np.float64
         )
-        lower_moves.append(
-            np.maximum(
-                cv2.warpPerspective(
-                    near,
-                    matrix,
-                    (WIDTH, HEIGHT),
-                    flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                    borderMode=cv2.BORDER_REFLECT_101,
-                ),
-                0.0,
-            )
-        )
-    edge = 165
-    truths, plates = upper.truths.copy(), upper.plates.copy()
-    for index, ground in enumerate(lower_moves):
-        lit = exposed(ground, index, 0.12, 77)
+        lit = exposed(seen(near, matrix), index, Look(77))
         truths[index, edge:] = lit[edge:]
         alpha = upper.mattes[index, edge:, :, None]
         plates[index, edge:] = np.where(
@@ -181,8 +134,12 @@ def layered(name: str, far: np.ndarray, near: np.ndarray) -> Case:
     return Case(name, "moving", plates, upper.mattes, truths)
 
 
-def cases() -> Iterator[Case]:
-    """Yield every case. Kinds: moving, tripod, static, hdr, still."""
+def cases(variant: int = 0) -> Iterator[Case]:
+    """Yield every case. Kinds: moving, tripod, hdr, static, still."""
+    yield from _published() if variant == 0 else _drawn(np.random.default_rng([41, variant]))
+
+
+def _published() -> Iterator[Case]:
     rocket, coffee, cat = photograph("rocket"), photograph("coffee"), photograph("chelsea")
     astronaut, brick = photograph("astronaut"), photograph("brick")
     yield shot("pan rocket", "moving", rocket, "pan", across(14.0), (38, 56))
@@ -204,3 +161,47 @@ def cases() -> Iterator[Case]:
         )
     yield shot("still rocket", "still", rocket, "tripod", still_at(330, 60), (40, 42), frames=1)
     yield shot("still cat", "still", cat, "tripod", still_at(300, 200), (36, 36), frames=1)
+
+
+def _drawn(random: np.random.Generator) -> Iterator[Case]:
+    """Yield a set of cases drawn by ``random``; the same draw gives the same cases."""
+
+    def camera_of(move: str) -> Camera:
+        return Camera(
+            move,
+            float(random.uniform(0.7, 1.3) * random.choice([-1, 1])),
+            (float(random.uniform(-12, 12)), float(random.uniform(-25, 25))),
+        )
+
+    def path() -> Path:
+        speed = random.uniform(12.0, 18.0) * random.choice([-1, 1])
+        return across(float(speed), float(random.uniform(95, 180)))
+
+    def size() -> tuple[float, float]:
+        return float(random.uniform(32, 44)), float(random.uniform(44, 62))
+
+    def drift() -> float:
+        return float(random.uniform(0.05, 0.25))
+
+    for move, name in zip(
+        ("pan", "roll", "zoom", "tilt", "pan"), random.permutation(PICTURES), strict=False
+    ):
+        picture = photograph(str(name))
+        yield shot(f"{move} {name}", "moving", picture, camera_of(move), path(), size(), drift())
+    far, near = random.choice(PICTURES[:4]), random.choice(GROUNDS)
+    pictures = photograph(str(far)), photograph(str(near))
+    gain, edge = float(random.uniform(0.6, 1.1)), int(random.integers(140, 190))
+    yield layered(f"layers {far}", *pictures, path(), gain, edge)
+    for kind, moves in (("tripod", ("tripod", "tripod")), ("hdr", ("pan", "tilt"))):
+        for move, name in zip(moves, random.permutation(PICTURES[:6]), strict=False):
+            picture = photograph(str(name))
+            picture = bright(picture) if kind == "hdr" else picture
+            label = f"{kind} {name}"
+            yield shot(label, kind, picture, camera_of(move), path(), size(), drift())
+    for kind, count in (("static", 2), ("still", 6)):
+        for name in random.permutation((*PICTURES, "grass", "gravel"))[:count]:
+            place = still_at(float(random.uniform(90, 390)), float(random.uniform(75, 195)))
+            frames = 6 if kind == "static" else 1
+            view = Camera("tripod", offset=camera_of("tripod").offset)
+            label = f"{kind} {name}"
+            yield shot(label, kind, photograph(str(name)), view, place, (36, 40), drift(), frames)

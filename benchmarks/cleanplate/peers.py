@@ -19,7 +19,8 @@ def _undisplay(coded: np.ndarray) -> np.ndarray:
     return np.where(coded <= 0.04045, low, high).astype(np.float32)
 
 
-def _each(plates, mattes, fill):
+def each(plates, mattes, fill):
+    """Fill each frame by itself with ``fill`` (display-coded frame, hole)."""
     results = []
     for plate, matte in zip(plates, mattes, strict=True):
         hole = matte > 0
@@ -29,17 +30,17 @@ def _each(plates, mattes, fill):
 
 def by_telea(plates, mattes):
     """OpenCV's Telea, each frame by itself."""
-    return _each(plates, mattes, telea)
+    return each(plates, mattes, telea)
 
 
 def by_navier_stokes(plates, mattes):
     """OpenCV's Navier-Stokes, each frame by itself."""
-    return _each(plates, mattes, navier_stokes)
+    return each(plates, mattes, navier_stokes)
 
 
-def by_biharmonic(plates, mattes):
-    """scikit-image's biharmonic inpainting, each frame by itself."""
-    return _each(plates, mattes, lambda p, m: inpaint_biharmonic(p, m, channel_axis=-1))
+def inpainters():
+    """Return what fills a display-coded frame by itself and takes its time."""
+    return {"biharmonic": lambda frame, hole: inpaint_biharmonic(frame, hole, channel_axis=-1)}
 
 
 def by_median(plates, mattes):
