@@ -106,6 +106,22 @@ def two_layers(frames: int = 12) -> KnownShot:
     return KnownShot(*joined)
 
 
+def relief_shot(frames: int = 8, depth_px: float = 1.0) -> KnownShot:
+    """Return a shot whose ground is not quite a plane: hills slide by up to ``depth_px``."""
+    flat = known_shot(frames=frames, pan=(2.0, 0.0))
+    height, width = flat.mattes.shape[1:]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    hills = depth_px * np.sin(columns / 12) * np.cos(rows / 10)
+    truths = []
+    for index, truth in enumerate(flat.truths):
+        place = (columns + hills * (index / (frames / 2) - 1)).astype(np.float32)
+        bent = cv2.remap(truth, place, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        truths.append(bent)
+    clean = np.array(truths, np.float32)
+    plates = np.where(flat.mattes[..., None] > 0, np.float32(0.9), clean)
+    return KnownShot(plates, clean, flat.mattes)
+
+
 def psnr_db(filled: np.ndarray, truth: np.ndarray, matte: np.ndarray) -> float:
     """Return the PSNR under the matte of a 2.2-coded picture clipped at 1, in dB."""
     coded = [np.clip(p, 0, 1) ** (1 / 2.2) for p in (filled, truth)]

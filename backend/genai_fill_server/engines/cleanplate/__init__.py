@@ -15,8 +15,13 @@ __all__ = ["create"]
 
 
 def create(settings: Mapping[str, object]) -> list[Engine]:
-    """Return the clean-plate engine. ``settings`` may hold ``worker.threads`` (0: all cores)."""
+    """Return the clean-plate engine.
+
+    ``settings`` may hold ``worker.threads`` (0: all cores) and ``models.device``, the
+    worker's device.
+    """
     from genai_fill_server.engines.cleanplate.engine import CleanPlateEngine
 
     threads = settings.get("worker.threads", 0)
-    return [CleanPlateEngine(threads=threads if isinstance(threads, int) else 0)]
+    device = str(settings.get("models.device", "auto"))
+    return [CleanPlateEngine(threads if isinstance(threads, int) else 0, device)]

@@ -23,16 +23,17 @@ from genai_fill_server.engines.cleanplate.planes import Matrix
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 
-_UNUSABLE = np.float32(1e3)
+UNUSABLE = np.float32(1e3)
 _TIME_COST = 0.004
 _BLUR_COST = 0.5
-_NEIGHBOUR_COST = 0.03
-_PLANE_COST = 0.2
-_PLANE_PX = 12
+NEIGHBOUR_COST = 0.03
+PLANE_COST = 0.2
+PLANE_PX = 12
+ROUNDS = 3
 _COVERAGE_STEP = 4
 _WANTED_PER_PIXEL = 3
-_ALONE_STOPS = np.float32(0.1)
-_TEXTURE_WORTH = np.float32(0.75)
+ALONE_STOPS = np.float32(0.1)
+TEXTURE_WORTH = np.float32(0.75)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def apart(levels: Floats, usable: Mask, several: bool) -> Floats:
         difference = np.where(shared, np.abs(plane - middle), 0.0).astype(np.float32)
         mass = _blurred(shared.astype(np.float32), 3)
         smooth = _blurred(difference, 3) / np.maximum(mass, np.float32(1e-3))
-        smooth = np.where(mass > 0.05, smooth / np.float32(LEVELS_PER_STOP), _ALONE_STOPS)
+        smooth = np.where(mass > 0.05, smooth / np.float32(LEVELS_PER_STOP), ALONE_STOPS)
         smooth -= np.where(mass > 0.05, texture, np.float32(0.0))
         away.append(smooth.astype(np.float32))
     return np.stack(away)
@@ -175,7 +176,7 @@ def _texture(levels: Floats, known: Mask) -> Floats:
     slope = np.asarray(np.hypot(slope_x, slope_y) * inner, np.float32)
     mass = np.maximum(_blurred(np.asarray(inner, np.float32), 3), np.float32(1e-2))
     mean = _blurred(slope, 3) / mass / np.float32(LEVELS_PER_STOP)
-    return np.asarray(_TEXTURE_WORTH * np.minimum(mean, 0.25), np.float32)
+    return np.asarray(TEXTURE_WORTH * np.minimum(mean, 0.25), np.float32)
 
 
 def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:
@@ -186,7 +187,7 @@ def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Float
         distance = abs(source.frame - target.proxy.frame)
         blur = _BLUR_COST * max(0.0, 1.0 - source.sharpness)
         plane = source.error + 1.5 * odd + np.float32(_TIME_COST * distance + blur)
-        planes.append(np.where(source.usable, plane, _UNUSABLE).astype(np.float32))
+        planes.append(np.where(source.usable, plane, UNUSABLE).astype(np.float32))
     return np.stack(planes)
 
 
@@ -201,18 +202,18 @@ def weighed(own_price: Floats, planes: Sequence[int]) -> Floats:
     ``planes`` are the planes of the sources. Weights are 0 or 1 except in a narrow band where
     two sources meet; their sum is 0 where no source shows the pixel.
     """
-    allowed = own_price < _UNUSABLE
+    allowed = own_price < UNUSABLE
     price = own_price.copy()
-    for _ in range(3):
+    for _ in range(ROUNDS):
         labels = np.argmin(price, axis=0)
         for index in range(len(price)):
             alike = _blurred((labels == index).astype(np.float32), 4)
-            price[index] = own_price[index] + np.float32(_NEIGHBOUR_COST) * (1.0 - alike)
+            price[index] = own_price[index] + np.float32(NEIGHBOUR_COST) * (1.0 - alike)
         if len(set(planes)) > 1:
             for plane in set(planes):
                 own = [i for i, p in enumerate(planes) if p == plane]
-                alike = _blurred(np.isin(labels, own).astype(np.float32), _PLANE_PX)
-                price[own] += np.float32(_PLANE_COST) * (1.0 - alike)
+                alike = _blurred(np.isin(labels, own).astype(np.float32), PLANE_PX)
+                price[own] += np.float32(PLANE_COST) * (1.0 - alike)
     labels = np.argmin(price, axis=0)
     weights = np.zeros_like(price)
     for index in range(len(price)):

@@ -42,6 +42,21 @@ class Detail(enum.StrEnum):
     FINE = "fine"
 
 
+class Where(enum.StrEnum):
+    """What computes the pixels."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class FlowKind(enum.StrEnum):
+    """What measures dense motion."""
+
+    DIS = "dis"
+    RAFT = "raft"
+
+
 _OPTIONS = (
     EngineOption(
         "reach_frames",
@@ -106,6 +121,28 @@ _OPTIONS = (
         advanced=True,
     ),
     EngineOption(
+        "flow",
+        "Flow",
+        OptionType.CHOICE,
+        FlowKind.DIS.value,
+        "What measures dense motion. RAFT needs torch and a model in the model store.",
+        choices=((FlowKind.DIS.value, "DIS (no model)"), (FlowKind.RAFT.value, "RAFT (model)")),
+        advanced=True,
+    ),
+    EngineOption(
+        "device",
+        "Device",
+        OptionType.CHOICE,
+        Where.AUTO.value,
+        "What computes the pixels. Auto takes CUDA where torch and a device are there.",
+        choices=(
+            (Where.AUTO.value, "Auto"),
+            (Where.CPU.value, "CPU"),
+            (Where.CUDA.value, "CUDA"),
+        ),
+        advanced=True,
+    ),
+    EngineOption(
         "report_layers",
         "Origin layers",
         OptionType.BOOL,
@@ -151,6 +188,8 @@ class CleanPlateOptions:
     exemplar: bool = True
     detail: Detail = Detail.NORMAL
     report_layers: bool = False
+    flow: FlowKind = FlowKind.DIS
+    device: Where = Where.AUTO
 
     @classmethod
     def of(cls, given: Mapping[str, OptionValue]) -> CleanPlateOptions:
@@ -164,4 +203,6 @@ class CleanPlateOptions:
             exemplar=bool(values["exemplar"]),
             detail=Detail(str(values["detail"])),
             report_layers=bool(values["report_layers"]),
+            flow=FlowKind(str(values["flow"])),
+            device=Where(str(values["device"])),
         )

@@ -52,8 +52,8 @@ class Source:
 class Gathered:
     """What sources gave for the pixels of a hole, (n, ...).
 
-    ``encoded`` colours; ``mass`` 0 where nothing was found; ``origin`` the source frame's
-    offset from the target in frames.
+    ``encoded`` weighted sums of colours, colours after `normalise`; ``mass`` 0 where nothing
+    was found; ``origin`` the source frame's offset from the target in frames.
     """
 
     encoded: Floats
@@ -141,5 +141,5 @@ class Device(Protocol):
 
         ``weights`` (n, h, w) says how much each source counts in the region; ``places`` (x,
         y) are those of the hole's pixels in it; ``factor`` is that of the proxies. ``run``
-        may be used for what each source needs.
+        may be used for what each source needs. What comes back is not yet normalised.
         """

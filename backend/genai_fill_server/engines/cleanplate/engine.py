@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class CleanPlateEngine:
     """Fills a shot from its own frames. ``threads`` 0 uses every core.
 
-    OpenCV and numba are imported in `prepare`, so that describing the engine is cheap.
+    ``device`` is the worker's, as ``models.device`` names it. OpenCV and numba are imported
+    in `prepare`, so that describing the engine is cheap.
     """
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, threads: int = 0, device: str = "auto") -> None:
+        self._device = device
         self._threads = threads if threads > 0 else (os.cpu_count() or 1)
 
     @property
@@ -41,12 +43,13 @@ class CleanPlateEngine:
     def fill(self, shot: Shot, job: EngineJob, watch: Watch) -> Iterator[EngineFrame]:
         """Yield every frame of every take not yet done, frame by frame.
 
-        Pixels outside the matte are the plate's own. Raises `InvalidOption`.
+        Pixels outside the matte are the plate's own. Raises `InvalidOption`, also for a
+        device that is not there.
         """
-        from genai_fill_server.engines.cleanplate.outfit import on_cpu
+        from genai_fill_server.engines.cleanplate.outfit import outfit
         from genai_fill_server.engines.cleanplate.run import ShotRun
 
-        kit = on_cpu(CleanPlateOptions.of(job.options))
+        kit = outfit(CleanPlateOptions.of(job.options), self._device, watch)
         with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
             yield from self._frames(run, shot, job, watch)
 

@@ -121,12 +121,14 @@ class ShotRun:
             layers["confidence"][at] = borrowed.confidence
         return layers
 
-    def report(self) -> dict[str, float | int]:
-        """Return the counts for the recipe: how much is real, from patches, invented."""
+    def report(self) -> dict[str, str | float | int]:
+        """Return what the recipe says: the means, and how much is real, patched, invented."""
         filled = max(1, self._filled_px)
         invented = 100.0 * self._invented_px / filled
         patched = 100.0 * self._patched_px / filled
         return {
+            "device": self._kit.device.name,
+            "flow": self._kit.flow.name,
             "frames": self._frames,
             "filled_px": self._filled_px,
             "real_percent": round(100.0 - invented - patched if self._filled_px else 0.0, 2),

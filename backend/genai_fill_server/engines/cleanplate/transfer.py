@@ -33,8 +33,8 @@ from genai_fill_server.service.ports import Shot
 Mask = npt.NDArray[np.bool_]
 
 _MARGIN_PX = 4
-_LEAST_WEIGHT = 0.05
-_SHADE, _HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
+LEAST_WEIGHT = 0.05
+SHADE, HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
 _TABLE = lanczos_table()
 
 
@@ -185,7 +185,7 @@ def in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Float
     dark, found = sampled(encode(pixels), blocked, place)
     light, _ = sampled(pixels, blocked, place)
     bright = encode(light)
-    share = np.clip(bright - _SHADE, 0.0, _HIGHLIGHT - _SHADE) / (_HIGHLIGHT - _SHADE)
+    share = np.clip(bright - SHADE, 0.0, HIGHLIGHT - SHADE) / (HIGHLIGHT - SHADE)
     return np.asarray(dark + share * (bright - dark), np.float32), found
 
 
@@ -210,7 +210,7 @@ def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[
 def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
     """Return each source's weight for the hole's pixels, without traces of others."""
     planes = [lookup.read(np.ascontiguousarray(plane)) for plane in weights]
-    return [np.where(plane > _LEAST_WEIGHT, plane, 0.0).astype(np.float32) for plane in planes]
+    return [np.where(plane > LEAST_WEIGHT, plane, 0.0).astype(np.float32) for plane in planes]
 
 
 def gather(
