@@ -1,4 +1,9 @@
-"""Plates and mattes on disk, read through a cache bounded in bytes (`PlateStore`)."""
+"""Plates and mattes on disk, read through a cache bounded in bytes (`PlateStore`).
+
+A plate is kept as the file has it, half or float, in bands of whole rows. An engine asks for
+the same frame many times, each time for a slightly other window: bands answer all of these
+from one reading, where the compression would have to be undone for every window anew.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +25,26 @@ from genai_fill_contract.plate import (
     path_at,
 )
 from genai_fill_server.domain.byte_cache import ByteCache
-from genai_fill_server.imaging.exr_read import read_channel, read_header, read_layer, read_rgb
+from genai_fill_server.imaging.exr_read import (
+    Stored,
+    read_channel,
+    read_header,
+    read_layer,
+    read_stored_rgb,
+)
 from genai_fill_server.service.frame_ports import FrameHeader
 from genai_fill_server.service.ports import FloatImage, FloatMatte
 
-DEFAULT_CACHE_BYTES = 1 << 30
+DEFAULT_CACHE_BYTES = 768 * 1024 * 1024
+"""Half-float plates of 1080p in reach of a frame fit, and of 4K the rows round a hole."""
+
+BAND_ROWS = 64
+"""Rows of a band: a multiple of the rows that every EXR compression packs together."""
 
 MAX_HEADERS = 64
 """How many headers are kept: their metadata may be large, and shots are long."""
+
+_LOCKS = 16
 
 
 class DiskPlateStore:
@@ -35,6 +52,11 @@ class DiskPlateStore:
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._cache = ByteCache(cache_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of plates are kept now; never more than the budget."""
+        return self._cache.held_bytes
 
     def open_plate(self, plate: PlateRef) -> DiskPlate:
         """Return a reader of ``plate``; touches no file yet."""
@@ -113,16 +135,73 @@ class DiskPlate(_Sequence):
         super().__init__(plate.path_pattern, plate.frame_range)
         self._plate = plate
         self._cache = cache
+        # Two threads that want the same frame at once shall not both undo its compression.
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def read(self, frame: int, window: Window) -> FloatImage:
-        """Return RGB (h, w, 3) in the file's colorspace, read-only, shared by the cache."""
-        self.header(frame)
-        key = (self._plate, frame, window)
-        return self._cache.get(key, lambda: self._read(frame, window))
+        """Return RGB (h, w, 3) in the file's colorspace, as a new array."""
+        have = self.header(frame).data_window
+        shared = have.intersection(window)
+        if shared == window and not window.is_empty:
+            pixels = np.empty((window.height, window.width, 3), np.float32)
+        else:
+            pixels = np.zeros((window.height, window.width, 3), np.float32)
+        if shared.is_empty:
+            return pixels
+        columns = slice(shared.x0 - window.x0, shared.x1 - window.x0)
+        inside = slice(shared.x0 - have.x0, shared.x1 - have.x0)
+        for band, rows in self._bands(frame, have, shared):
+            y0, y1 = max(band.y0, shared.y0), min(band.y1, shared.y1)
+            part = rows[y0 - band.y0 : y1 - band.y0, inside]
+            pixels[y0 - window.y0 : y1 - window.y0, columns] = part
+        return pixels
 
-    def _read(self, frame: int, window: Window) -> FloatImage:
-        path = self.path(frame)
-        return read_rgb(path, frame, window, self._plate.layer, self._plate.view)
+    def _bands(self, frame: int, have: Window, shared: Window) -> list[tuple[Window, Stored]]:
+        """Return the bands of the data window ``have`` that hold ``shared``, with their pixels."""
+        first = (shared.y0 - have.y0) // BAND_ROWS
+        last = (shared.y1 - 1 - have.y0) // BAND_ROWS
+        bands = {
+            number: Window(
+                have.x0,
+                have.y0 + number * BAND_ROWS,
+                have.x1,
+                min(have.y1, have.y0 + (number + 1) * BAND_ROWS),
+            )
+            for number in range(first, last + 1)
+        }
+        with self._locks[frame % _LOCKS]:
+            found = {number: self._cache.find(self._key(frame, number)) for number in bands}
+            for run in _runs([number for number, rows in found.items() if rows is None]):
+                found.update(self._read_run(frame, [bands[number] for number in run], run))
+        return [(bands[number], rows) for number, rows in found.items() if rows is not None]
+
+    def _read_run(self, frame: int, bands: list[Window], numbers: list[int]) -> dict[int, Stored]:
+        """Read neighbouring bands at once and keep each on its own."""
+        whole = bands[0].union(bands[-1])
+        pixels = read_stored_rgb(
+            self.path(frame), frame, whole, self._plate.layer, self._plate.view
+        )
+        found: dict[int, Stored] = {}
+        for number, band in zip(numbers, bands, strict=True):
+            # A copy: a band that is dropped must not be held by its neighbours.
+            rows = pixels[band.y0 - whole.y0 : band.y1 - whole.y0].copy()
+            self._cache.put(self._key(frame, number), rows)
+            found[number] = rows
+        return found
+
+    def _key(self, frame: int, number: int) -> tuple[object, ...]:
+        return self._plate, frame, number
+
+
+def _runs(numbers: list[int]) -> list[list[int]]:
+    """Return ascending numbers in runs without gaps."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
 
 
 class DiskMatte(_Sequence):
