@@ -2,17 +2,23 @@
 """What a frame costs beside its engine, against the bare reading and writing of its pixels.
 
     python benchmarks/frames/way_of_a_frame.py [--frames 8] [--domain display] [--matte A] [--match]
+        [--engine-s 2]
 
 Makes a grainy 4096 x 2160 half-float zip plate and a roto matte, runs a fill with an engine
 that gives its crop back at once, and prints seconds a frame in total and by step, the crop,
 and the ratio to the floor: reading the plate's rows of the crop and writing the crop, with
-the same library in the same run. Runs on a noisy machine differ; the ratio does so less.
+the same library in the same run. Beside the seconds on the clock stand those of all
+processors: runs on a noisy machine differ, and these and the ratio do so less.
+
+With ``--engine-s`` the engine waits so long for each frame, as for its device; what a frame
+takes beyond that is the processor's work that the device stands still for.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import resource
 import sys
 import tempfile
@@ -38,7 +44,8 @@ CROP = Window(1300, 500, 2628, 1536)
 class Ready:
     """An engine that costs nothing but the reading of its input."""
 
-    def __init__(self, domain, match):
+    def __init__(self, domain, match, engine_s):
+        self.engine_s = engine_s
         self.description = EngineDescription(
             "ready",
             "Ready",
@@ -59,7 +66,9 @@ class Ready:
 
     def fill(self, shot, job, watch):
         for frame in shot.frames:
-            yield EngineFrame(0, frame, shot.window(frame), shot.plate(frame))
+            pixels = shot.plate(frame)
+            time.sleep(self.engine_s)
+            yield EngineFrame(0, frame, shot.window(frame), pixels)
 
 
 class Silent:
@@ -88,21 +97,23 @@ class Silent:
 
 
 class Stopwatch:
-    """Adds up the time spent in functions, by wrapping them where they are used."""
+    """Adds up the time spent in functions, on the clock and of all processors."""
 
     def __init__(self):
         self.seconds = {}
+        self.busy = {}
 
     def wrap(self, owner, name, label):
         function = getattr(owner, name)
 
         def timed(*args, **kwargs):
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent = time.perf_counter() - began
+                spent, worked = time.perf_counter() - began, time.process_time() - busy
                 self.seconds[label] = self.seconds.get(label, 0.0) + spent
+                self.busy[label] = self.busy.get(label, 0.0) + worked
 
         setattr(owner, name, timed)
 
@@ -134,9 +145,9 @@ def make_shot(folder, frames, matte_names):
 
 def floor_seconds(folder, frames, crop, matte_names):
     """Bare reading of the plate's and matte's rows and writing of the crop, a frame."""
-    spent = 0.0
+    spent, worked = 0.0, 0.0
     for frame in frames:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         planes = []
         for name, first, last in (
             ("plate", 0, 3),
@@ -148,7 +159,8 @@ def floor_seconds(folder, frames, crop, matte_names):
             image.close()
         write(folder / "floor.exr", np.concatenate(planes, axis=2), ("R", "G", "B", "A"))
         spent += time.perf_counter() - began
-    return spent / len(frames)
+        worked += time.process_time() - busy
+    return spent / len(frames), worked / len(frames)
 
 
 def main():
@@ -158,6 +170,7 @@ def main():
     parser.add_argument("--domain", choices=[d.value for d in ColourDomain], default="scene_linear")
     parser.add_argument("--matte", choices=["RGBA", "A"], default="RGBA", help="its channels")
     parser.add_argument("--match", action="store_true", help="let us match seam and grain")
+    parser.add_argument("--engine-s", type=float, default=0.0, help="wait so long for each frame")
     options = parser.parse_args()
     oiio.attribute("threads", options.threads)
     oiio.attribute("exr_threads", options.threads)
@@ -185,18 +198,25 @@ def main():
         stopwatch.wrap(finish_frame, "synthesise_grain", "make grain")
         stopwatch.wrap(shot_view.ShotView, "_display", "colour in")
         stopwatch.wrap(shot_view.ShotView, "to_working", "colour out")
-        began = time.perf_counter()
-        run_fill(request, Ready(ColourDomain(options.domain), options.match), takes, ports, watch)
+        began, busy = time.perf_counter(), time.process_time()
+        engine = Ready(ColourDomain(options.domain), options.match, options.engine_s)
+        run_fill(request, engine, takes, ports, watch)
         ours = (time.perf_counter() - began) / len(frames)
-        floor = floor_seconds(folder, frames, watch.crop, tuple(options.matte))
+        worked = (time.process_time() - busy) / len(frames)
+        floor, floor_worked = floor_seconds(folder, frames, watch.crop, tuple(options.matte))
     print(
         f"plate {WIDTH} x {HEIGHT}, crop {watch.crop.width} x {watch.crop.height}, "
         f"{options.frames} frames, {options.domain}, {options.threads} threads"
     )
     for label, seconds in sorted(stopwatch.seconds.items(), key=lambda item: -item[1]):
-        print(f"  {label:14s} {seconds / len(frames):7.3f} s/frame")
-    print(f"whole way      {ours:7.3f} s/frame")
-    print(f"floor          {floor:7.3f} s/frame   ratio {ours / floor:.2f}")
+        busy = stopwatch.busy[label] / len(frames)
+        print(f"  {label:14s} {seconds / len(frames):7.3f} s/frame   processors {busy:.3f}")
+    if options.engine_s:
+        print(f"beside engine  {ours - options.engine_s:7.3f} s/frame that its device waits for")
+    print(f"whole way      {ours:7.3f} s/frame   processors {worked:.3f}")
+    print(f"floor          {floor:7.3f} s/frame   processors {floor_worked:.3f}")
+    print(f"ratio          {ours / floor:7.2f}           processors {worked / floor_worked:.2f}")
+    print(f"load           {os.getloadavg()[0]:7.1f}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory    {peak:7.0f} MiB")
 
