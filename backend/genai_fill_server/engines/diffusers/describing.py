@@ -7,10 +7,11 @@ from genai_fill_contract.engine import (
     CommercialUse,
     EngineDescription,
     EngineKind,
+    EngineOption,
 )
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import Family
-from genai_fill_server.engines.diffusers.options import lora_options, speed_options
+from genai_fill_server.engines.diffusers.options import lora_options, speed_options, takes_option
 
 ID_PREFIX = "diffusers:"
 # Models need to see a good part of the scene, not just a rim, to know what belongs there.
@@ -32,7 +33,7 @@ def describe(
         kind=family.kind,
         domain=ColourDomain.DISPLAY,
         help=_help(family, card),
-        options=(*family.options(card), *lora_options(), *speed_options(device)),
+        options=_options(family, card, device),
         inputs=family.inputs,
         needs_prompt=True,
         uses_negative_prompt=family.uses_negative(card),
@@ -47,6 +48,11 @@ def describe(
         available=not reason,
         unavailable_reason=reason,
     )
+
+
+def _options(family: Family, card: ModelCard, device: str) -> tuple[EngineOption, ...]:
+    takes = (takes_option(),) if family.makes_takes_at_once else ()
+    return (*family.options(card), *takes, *lora_options(), *speed_options(device))
 
 
 def describe_unknown(engine_id: str, name: str, reason: str) -> EngineDescription:

@@ -90,6 +90,8 @@ class Family(ABC):
     """The family that loads the same folders with the ControlNet that a card names."""
     structured: Family | None = None
     """The family that does so with the part for depth and edges that a card names."""
+    makes_takes_at_once: bool = True
+    """Whether a call makes several takes, each from its own seed as if it were alone."""
     sees_picture: bool = False
     """Whether the text encoder is shown the picture: see `encode_for`."""
     help: str = ""

@@ -59,6 +59,11 @@ class Loaded:
     is_rounded: bool = False
     """Whether its weights are 8 bits."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is on the device all the time."""
+        return self.is_rounded or self.placement == "resident"
+
 
 class ModelEngine:
     """Base of the engines here. torch is imported when a model is first prepared.

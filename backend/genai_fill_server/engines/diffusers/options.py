@@ -17,6 +17,7 @@ LORA = "lora"
 LORA_STRENGTH = "lora_strength"
 CHANNELS_LAST = "channels_last"
 COMPILE = "compile"
+TAKES_AT_ONCE = "takes_at_once"
 
 
 def steps_option(default: int, maximum: int = 150) -> EngineOption:
@@ -142,6 +143,23 @@ def hole_content_option() -> EngineOption:
         "what is removed cannot come back. Plate: the plate as it is, to change what is there "
         "rather than replace it.",
         choices=((SURROUNDINGS, "Surroundings"), (PLATE, "Plate")),
+    )
+
+
+def takes_option() -> EngineOption:
+    """Return the option for how many takes a call makes."""
+    return EngineOption(
+        TAKES_AT_ONCE,
+        "Takes at once",
+        OptionType.INT,
+        0,
+        "How many takes of a frame are made together, which is quicker and takes more memory. "
+        "0: as many as fit on a GPU, one on other devices. 1: one by one; a take then has the "
+        "same bits however many there are.",
+        minimum=0,
+        maximum=4,
+        step=1,
+        advanced=True,
     )
 
 

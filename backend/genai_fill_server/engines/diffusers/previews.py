@@ -150,7 +150,8 @@ class Previews:
             return
         self._shown_s = self._clock()
         try:
-            frame, picture = _seen(self._colours, pipe, latents, sight)
+            # Of several takes that are made at once it is the first that is shown.
+            frame, picture = _seen(self._colours, pipe, latents[:1], sight)
         except LIBRARY_ERRORS as error:
             self._colours = None
             _LOG.warning("there is no preview of this job", exc_info=error)

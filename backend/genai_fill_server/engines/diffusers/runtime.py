@@ -87,12 +87,25 @@ def make_reproducible(threads: int) -> None:
     """
     for name in _OFFLINE:
         os.environ[name] = "1"
-    if threads > 0:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     # cuDNN otherwise times several kernels and takes the fastest: not always the same.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def use_threads(threads: int) -> None:
+    """Let torch use so many CPU threads for what this thread asks of it; 0: its own choice.
+
+    OpenMP counts for each thread that calls it, so another thread has to say it again.
+    """
+    if threads > 0:
+        torch.set_num_threads(threads)
+
+
+def works_beside(device: torch.device) -> bool:
+    """Whether a device leaves the CPU free while it works."""
+    return device.type != "cpu"
 
 
 def library_versions() -> dict[str, str]:

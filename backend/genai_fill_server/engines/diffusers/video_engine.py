@@ -13,9 +13,9 @@ from genai_fill_contract.errors import GenerationFailed
 from genai_fill_contract.plate import FrameRange
 from genai_fill_server.domain.temporal_windows import TemporalWindow, plan_windows
 from genai_fill_server.engines.diffusers.checkpoints import Checkpoints
-from genai_fill_server.engines.diffusers.image_engine import checked_output
 from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine, Prompt
 from genai_fill_server.engines.diffusers.options import mixed_seed
+from genai_fill_server.engines.diffusers.painting import checked_output
 from genai_fill_server.engines.diffusers.picture import (
     Fit,
     fit_crop,

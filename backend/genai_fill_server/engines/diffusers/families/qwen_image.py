@@ -54,6 +54,8 @@ class QwenImageControlNet(Family):
     label = "Qwen-Image with ControlNet"
     pipeline = "QwenImageControlNetInpaintPipeline"
     accepts = frozenset({"QwenImageControlNetInpaintPipeline"})
+    # Its pipeline samples the plate's encoding from one generator for all takes.
+    makes_takes_at_once = False
     native_px = 1328
     help = "Large and precise, good at writing; needs a card of 48 GB or more."
 

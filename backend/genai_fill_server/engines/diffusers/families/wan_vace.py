@@ -36,6 +36,7 @@ class WanVace(Family):
         InputRole.PATCH,
     )
     frame_multiple = 4
+    makes_takes_at_once = False
     window_frames = 81
     working_gb = 5.0
     help = (
