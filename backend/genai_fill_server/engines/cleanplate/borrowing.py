@@ -237,6 +237,10 @@ class Borrower:
         lookup = Lookup.of(holes, target.region, self.proxies.factor)
         patched = self.patches.over(target, holes, lookup)
         aligned = [] if patched.is_whole else self._aligned(target, self.candidates(frame))
+        # While this frame's pixels are fetched, the proxy that the next one needs is made.
+        after = self._options.direction is not Direction.BEFORE
+        ahead = frame + 1 + (self._options.reach_frames if after else 0)
+        self.proxies.look_ahead((min(ahead, self._shot.reach.last),), self._threads)
         gathered = self._gathered(target, aligned, lookup)
         missing = gathered.mass <= 0.0
         gathered.normalise()
