@@ -10,8 +10,9 @@ and the ratio to the floor: reading the plate's rows of the crop and writing the
 the same library in the same run. Beside the seconds on the clock stand those of all
 processors: runs on a noisy machine differ, and these and the ratio do so less.
 
-With ``--engine-s`` the engine waits so long for each frame, as for its device; what a frame
-takes beyond that is the processor's work that the device stands still for.
+With ``--engine-s`` the engine waits so long for each frame, as for its device. How long it is
+kept from going on with the next one, after it has given one, is printed as well: that is the
+work beside the engine for which a device stands still.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Ready:
 
     def __init__(self, domain, match, engine_s):
         self.engine_s = engine_s
+        self.kept_s = 0.0
         self.description = EngineDescription(
             "ready",
             "Ready",
@@ -68,7 +70,9 @@ class Ready:
         for frame in shot.frames:
             pixels = shot.plate(frame)
             time.sleep(self.engine_s)
+            given = time.perf_counter()
             yield EngineFrame(0, frame, shot.window(frame), pixels)
+            self.kept_s += time.perf_counter() - given
 
 
 class Silent:
@@ -211,8 +215,7 @@ def main():
     for label, seconds in sorted(stopwatch.seconds.items(), key=lambda item: -item[1]):
         busy = stopwatch.busy[label] / len(frames)
         print(f"  {label:14s} {seconds / len(frames):7.3f} s/frame   processors {busy:.3f}")
-    if options.engine_s:
-        print(f"beside engine  {ours - options.engine_s:7.3f} s/frame that its device waits for")
+    print(f"engine kept    {engine.kept_s / len(frames):7.3f} s/frame")
     print(f"whole way      {ours:7.3f} s/frame   processors {worked:.3f}")
     print(f"floor          {floor:7.3f} s/frame   processors {floor_worked:.3f}")
     print(f"ratio          {ours / floor:7.2f}           processors {worked / floor_worked:.2f}")

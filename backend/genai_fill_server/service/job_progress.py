@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,8 @@ CHECKING_SHARE, PREPARING_SHARE = 0.02, 0.05
 class JobProgress:
     """A `Watch` for engines over a `JobWatch`: one bar for the whole job, never going back.
 
-    Notes that the engine takes are kept for the recipe.
+    Notes that the engine takes are kept for the recipe. The engine and the thread that finishes
+    frames may tell at the same time.
     """
 
     def __init__(
@@ -26,6 +28,8 @@ class JobProgress:
     ) -> None:
         self.notes: dict[str, object] = {}
         self._watch = watch
+        self._also: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
         self._clock = clock
         self._total = max(1, total_frames)
         self._done = 0
@@ -36,13 +40,18 @@ class JobProgress:
         self._span_began_s = clock()
         self._reported_s = float("-inf")
 
+    def also_check(self, check: Callable[[], None]) -> None:
+        """Ask ``check``, too, whether the engine is to stop."""
+        self._also = check
+
     def check(self) -> None:
-        """Raise `FillCancelled` if the job was cancelled."""
+        """Raise `FillCancelled` if the job was cancelled or need not go on."""
         self._watch.check()
+        self._also()
 
     def progress(self, phase: str, done: float, total: float) -> None:
         """Tell how far the engine is in its own work; also checks for cancel."""
-        self._watch.check()
+        self.check()
         share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
         self._tell(phase, share)
 
@@ -73,9 +82,10 @@ class JobProgress:
 
     def frame_done(self, frame: FrameDone) -> None:
         """A frame is on disk."""
-        self._done += 1
-        self._watch.frame_done(frame)
-        self._tell(self._phase, 0.0, force=True)
+        with self._lock:
+            self._done += 1
+            self._watch.frame_done(frame)
+            self._tell(self._phase, 0.0, force=True)
 
     def finish(self) -> None:
         """Everything is on disk."""
@@ -88,6 +98,10 @@ class JobProgress:
         self._tell(phase, 0.0, force=True)
 
     def _tell(self, phase: str, share: float, *, force: bool = False) -> None:
+        with self._lock:
+            self._tell_locked(phase, share, force=force)
+
+    def _tell_locked(self, phase: str, share: float, *, force: bool) -> None:
         now = self._clock()
         filling = self._span[1] >= 1.0
         if filling:

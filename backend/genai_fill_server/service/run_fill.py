@@ -16,6 +16,7 @@ from genai_fill_server.domain.recipe import TakeRecord, build_recipe, digital_so
 from genai_fill_server.service.allocate_takes import FULL_DISK
 from genai_fill_server.service.check_request import CheckedRequest, check_request
 from genai_fill_server.service.finish_frame import FinishedFrame, FrameFinisher
+from genai_fill_server.service.frame_line import FrameLine
 from genai_fill_server.service.frame_ports import FramePorts, JobWatch
 from genai_fill_server.service.job_progress import JobProgress
 from genai_fill_server.service.ports import (
@@ -41,7 +42,8 @@ def run_fill(
     """Fill every frame of every take that is not on disk yet.
 
     ``takes`` come from `allocate_takes`; on resuming, pass the same ones. Returns when all
-    frames are complete; each was told by ``watch.frame_done``. Raises `FillCancelled` when
+    frames are complete; each was told by ``watch.frame_done``, from a thread of its own while the
+    engine makes the next (never by two threads at once). Raises `FillCancelled` when
     cancelled, `FillInterrupted` when the server is gone, and a `GenAIFillError` on failure;
     finished frames stay either way, and each take's recipe says how far it came. Memory does
     not grow with the length of the shot.
@@ -118,9 +120,13 @@ class _FillRun:
             self._engine.prepare(self._progress)
         self._prepare_s = time.perf_counter() - began_s
         self._progress.begin_filling()
-        with scratch_folder([record.take for record in self._records]) as scratch:
+        with (
+            scratch_folder([record.take for record in self._records]) as scratch,
+            FrameLine(self._finish) as line,
+        ):
+            self._progress.also_check(line.check)
             for made in self._made_frames(scratch):
-                self._take_in(made)
+                self._take_in(made, line)
         for record in self._records:
             if missing := self._open_frames(record):
                 raise GenerationFailed(
@@ -156,7 +162,7 @@ class _FillRun:
             if isinstance(frames, Generator):
                 frames.close()  # a cancelled engine lets go of its memory now, not some day
 
-    def _take_in(self, made: EngineFrame) -> None:
+    def _take_in(self, made: EngineFrame, line: FrameLine) -> None:
         if not 0 <= made.take_index < len(self._records) or made.frame not in self._view.frames:
             raise GenerationFailed(
                 f"The engine {self._engine.description.label!r} made frame {made.frame} of take "
@@ -164,6 +170,10 @@ class _FillRun:
                 hint="Choose another engine, or report this to whoever made it.",
                 frame=made.frame,
             )
+        line.put(made)
+
+    def _finish(self, made: EngineFrame) -> None:
+        """Bring a made frame to disk. Called by the line's thread, one frame at a time."""
         record = self._records[made.take_index]
         if made.frame not in record.frames_done:
             began_s = time.perf_counter()

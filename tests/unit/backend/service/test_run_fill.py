@@ -21,6 +21,7 @@ from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, Plat
 from genai_fill_server.imaging.exr_write import ExrTakeStore
 from genai_fill_server.imaging.local_frames import local_frame_ports
 from genai_fill_server.service.allocate_takes import allocate_takes
+from genai_fill_server.service.frame_line import IN_FLIGHT
 from genai_fill_server.service.ports import EngineFrame, FillCancelled, FillInterrupted
 from genai_fill_server.service.run_fill import run_fill
 from tests.fakes.engines import (
@@ -356,10 +357,14 @@ def test_an_engine_out_of_memory_is_told_as_such(tmp_path):
 
 
 def test_cancelling_keeps_finished_frames_and_closes_the_engine(tmp_path):
-    shot = Shot(tmp_path)
+    shot = Shot(tmp_path, frames=(1001, 1010))
     with pytest.raises(FillCancelled):
         shot.run(watch=WatchRecorder(cancel_after=1))
-    assert shot.watch.frames == [(0, 1001)]
+    # What was made when the first frame was finished is finished, too; no more is made.
+    done = [frame for _, frame in shot.watch.frames]
+    assert done == list(range(1001, 1001 + len(done)))
+    assert 1 <= len(done) <= 2 + IN_FLIGHT
+    assert shot.recipe()["take"]["frames_done"] == done
     assert shot.engine.closed == 1
     assert shot.recipe()["state"] == "cancelled"
     assert shot.leftovers() == []
@@ -373,11 +378,11 @@ def test_an_engine_that_never_looks_round_is_stopped_at_its_next_frame(tmp_path)
                 self.made.append(frame)
                 yield made
 
-    shot = Shot(tmp_path, frames=(1001, 1005))
+    shot = Shot(tmp_path, frames=(1001, 1012))
     engine = Deaf()
     with pytest.raises(FillCancelled):
         shot.run(engine, watch=WatchRecorder(cancel_after=2))
-    assert engine.made == [1001, 1002]
+    assert len(engine.made) <= 3 + IN_FLIGHT
 
 
 def test_a_slow_engine_is_cancelled_within_its_frame(tmp_path):
