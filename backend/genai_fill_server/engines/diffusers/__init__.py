@@ -11,6 +11,7 @@ from pathlib import Path
 
 from genai_fill_contract.engine import CommercialUse, EngineKind
 from genai_fill_contract.errors import ConfigError, EngineError, GenAIFillError, ModelLoadFailed
+from genai_fill_server.engines.cleanplate.raft.folder import is_raft_folder
 from genai_fill_server.engines.diffusers.cards import ModelCard, card_of, read_catalogue
 from genai_fill_server.engines.diffusers.describing import ID_PREFIX, describe, describe_unknown
 from genai_fill_server.engines.diffusers.families import FAMILIES, family_of
@@ -48,6 +49,8 @@ def create(settings: Mapping[str, object]) -> list[Engine]:
     engines: list[Engine] = []
     taken: set[str] = set()
     for path, roots in find_model_folders(tuple(dirs)):
+        if is_raft_folder(path):
+            continue  # the clean plate's, and no engine by itself
         engine_id = _engine_id(path, taken)
         engines.append(_engine(engine_id, path, roots, catalogue, settings))
     return engines

@@ -38,13 +38,17 @@ class Picture:
 
     ``image`` is (1, 3, height, width) in [0, 1], ``hole`` (1, 1, height, width) of 0 and 1.
     ``reference`` (1, 3, any, any) shows what should be there, ``control`` (1, 3, height,
-    width) its depth, pose or edges; both in [0, 1], or None.
+    width) its depth, pose or edges; both in [0, 1], or None. ``there`` is what a call that is
+    to start from what is there starts from, where that is not ``image``; ``more`` are further
+    references.
     """
 
     image: Any
     hole: Any
     reference: Any = None
     control: Any = None
+    there: Any = None
+    more: tuple[Any, ...] = ()
 
     @property
     def height(self) -> int:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from genai_fill_contract.errors import InvalidOption, OutOfMemory
+from genai_fill_contract.errors import OutOfMemory
 from genai_fill_server.engines.diffusers.ahead import in_turn, one_ahead
 from genai_fill_server.engines.diffusers.model_engine import Loaded, ModelEngine, Prompt
-from genai_fill_server.engines.diffusers.options import TAKES_AT_ONCE, Options, call_seed
+from genai_fill_server.engines.diffusers.options import (
+    TAKES_AT_ONCE,
+    Options,
+    call_seed,
+    check_steps,
+)
 from genai_fill_server.engines.diffusers.painting import Call, Painter, Scene, is_gone_over
 from genai_fill_server.engines.diffusers.picture import fit_crop
 from genai_fill_server.engines.diffusers.shot_inputs import control_at, reference_at
@@ -141,15 +146,4 @@ class ImageEngine(ModelEngine):
         watch.log(
             f"The crop of {window.width} × {window.height} px is filled at "
             f"{fit.model[1]} × {fit.model[0]} px, the size that the model is good at, {then}."
-        )
-
-
-def check_steps(options: Options) -> None:
-    """Raise `InvalidOption` if strength leaves no step to make."""
-    steps, strength = int(options["steps"]), float(options.get("strength", 1.0))
-    if int(steps * strength) < 1:
-        raise InvalidOption(
-            f"Strength {strength:g} of {steps} steps leaves no step to make.",
-            hint=f"Use {int(1 / strength) + 1} steps or more, or a higher strength.",
-            option="strength",
         )

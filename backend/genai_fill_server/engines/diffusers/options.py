@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from genai_fill_contract.engine import EngineOption, OptionType
+from genai_fill_contract.errors import InvalidOption
 from genai_fill_contract.fill import OptionValue
 
 Options = Mapping[str, OptionValue]
@@ -18,6 +19,9 @@ LORA_STRENGTH = "lora_strength"
 CHANNELS_LAST = "channels_last"
 COMPILE = "compile"
 TAKES_AT_ONCE = "takes_at_once"
+HOLE_SHAPE = "hole_shape"
+KEEP_EVERY = "keep_every"
+REFERENCE_FRAMES = "reference_frames"
 
 
 def steps_option(default: int, maximum: int = 150) -> EngineOption:
@@ -191,3 +195,14 @@ def mixed_seed(seed: int, number: int) -> int:
     value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
     return (value ^ value >> 31) & 0x7FFFFFFFFFFFFFFF
+
+
+def check_steps(options: Options) -> None:
+    """Raise `InvalidOption` if strength leaves no step to make."""
+    steps, strength = int(options["steps"]), float(options.get("strength", 1.0))
+    if int(steps * strength) < 1:
+        raise InvalidOption(
+            f"Strength {strength:g} of {steps} steps leaves no step to make.",
+            hint=f"Use {int(1 / strength) + 1} steps or more, or a higher strength.",
+            option="strength",
+        )

@@ -106,7 +106,7 @@ class Painter:
         spans: Sequence[Span],
     ) -> FloatImage:
         """Return ``made`` gone over at full size, a tile a call."""
-        low = _detail_options(options)
+        low = detail_options(options)
 
         def generate(picture: FloatImage, hole: npt.NDArray[np.bool_], number: int) -> FloatImage:
             part = scene.tile(tiles[number], picture, hole.astype(np.float32))
@@ -192,7 +192,7 @@ def checked_output(pixels: Any, size: tuple[int, ...]) -> FloatImage:
     return image
 
 
-def _detail_options(options: Options) -> Options:
+def detail_options(options: Options) -> Options:
     """Return the options of a tile's call: low strength, from what is there.
 
     At least one step is made, however few steps there are.

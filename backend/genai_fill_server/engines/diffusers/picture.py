@@ -95,6 +95,22 @@ def hole_to_model(matte: FloatMatte, fit: Fit) -> npt.NDArray[np.bool_]:
     return np.asarray(_padded(resized(hole, fit.scaled), fit) > 1e-4)
 
 
+def shaped(hole: npt.NDArray[np.bool_], shape: str) -> npt.NDArray[np.bool_]:
+    """Return the convex "hull" or the "box" round a hole, for anything else the hole itself."""
+    rows, columns = np.nonzero(hole)
+    if shape not in ("hull", "box") or not len(rows):
+        return hole
+    if shape == "box":
+        whole = np.zeros_like(hole)
+        whole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
+        return whole
+    import cv2
+
+    points = np.stack([columns, rows], axis=1).astype(np.int32)
+    filled = cv2.fillConvexPoly(hole.astype(np.uint8), cv2.convexHull(points), 1)
+    return np.asarray(filled > 0) | hole
+
+
 def filled_from_round(image: FloatImage, hole: npt.NDArray[np.bool_]) -> FloatImage:
     """Return ``image`` with its hole filled smoothly by the colours round it."""
     filled = complete(image, (~hole).astype(np.float32))

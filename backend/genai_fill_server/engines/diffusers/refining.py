@@ -81,6 +81,7 @@ def plan_tiles(hole: Mask, sizing: Sizing) -> list[Tile]:
 def refine(picture: FloatImage, hole: Mask, tiles: list[Tile], generate: Generate) -> FloatImage:
     """Return ``picture`` with its hole gone over, tile by tile.
 
+    ``picture`` (h, w, 3) and ``hole`` (h, w) may also be stacks of frames, gone over together.
     Nothing outside ``hole`` changes. Each tile is given what the ones before it made, and
     where tiles overlap their results are mixed by weights that fade to the edges.
     """
@@ -88,13 +89,14 @@ def refine(picture: FloatImage, hole: Mask, tiles: list[Tile], generate: Generat
     total = np.zeros(picture.shape, np.float32)
     weights = np.zeros(hole.shape, np.float32)
     for number, tile in enumerate(tiles):
-        inside = hole[tile.slices]
-        made = generate(canvas[tile.slices].copy(), inside, number)
+        part = (*[slice(None)] * (hole.ndim - 2), *tile.slices)
+        inside = hole[part]
+        made = generate(canvas[part].copy(), inside, number)
         weight = fade_weights(tile) * inside
-        total[tile.slices] += made * weight[..., None]
-        weights[tile.slices] += weight
-        mixed = total[tile.slices] / np.maximum(weights[tile.slices], 1e-12)[..., None]
-        canvas[tile.slices] = np.where(inside[..., None], mixed, canvas[tile.slices])
+        total[part] += made * weight[..., None]
+        weights[part] += weight
+        mixed = total[part] / np.maximum(weights[part], 1e-12)[..., None]
+        canvas[part] = np.where(inside[..., None], mixed, canvas[part])
     return canvas
 
 

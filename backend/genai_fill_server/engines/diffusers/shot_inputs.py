@@ -7,7 +7,13 @@ import math
 import numpy as np
 
 from genai_fill_contract.plate import InputRole
-from genai_fill_server.engines.diffusers.picture import Fit, hole_to_model, image_to_model, resized
+from genai_fill_server.engines.diffusers.picture import (
+    Fit,
+    hole_to_model,
+    image_to_model,
+    is_hole,
+    resized,
+)
 from genai_fill_server.engines.diffusers.window_chain import Patch
 from genai_fill_server.service.ports import FloatImage, Shot
 
@@ -23,7 +29,25 @@ def reference_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatI
     frames = shot.input_frames(InputRole.REFERENCE) if InputRole.REFERENCE in roles else ()
     if not frames:
         return None
-    picture, _ = shot.input(InputRole.REFERENCE, frame if frame in frames else frames[0])
+    return _reference(shot, frame if frame in frames else frames[0])
+
+
+def references_at(
+    shot: Shot, frame: int, roles: tuple[InputRole, ...], most: int
+) -> list[FloatImage]:
+    """Return up to ``most`` reference pictures for ``frame``: `reference_at`, and its next frames.
+
+    The one for ``frame`` comes first; then those after it in the input, then from its start.
+    """
+    frames = shot.input_frames(InputRole.REFERENCE) if InputRole.REFERENCE in roles else ()
+    if not frames:
+        return []
+    first = frames.index(frame) if frame in frames else 0
+    return [_reference(shot, each) for each in (frames[first:] + frames[:first])[:most]]
+
+
+def _reference(shot: Shot, frame: int) -> FloatImage:
+    picture, _ = shot.input(InputRole.REFERENCE, frame)
     picture = np.clip(np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
     height, width = picture.shape[:2]
     scale = math.sqrt(_REFERENCE_PIXELS / max(1, height * width))
@@ -40,13 +64,23 @@ def control_at(shot: Shot, frame: int, roles: tuple[InputRole, ...]) -> FloatIma
     return shot.input(InputRole.CONTROL, frame, shot.window(frame))[0]
 
 
-def patches_of(shot: Shot, fit: Fit, roles: tuple[InputRole, ...]) -> dict[int, Patch]:
-    """Return the approved frames of the shot at the model's size."""
+def approved_frames(shot: Shot, roles: tuple[InputRole, ...], keep_every: int = 1) -> list[int]:
+    """Return the frames of the shot that are approved and kept: every ``keep_every``-th."""
     frames = shot.input_frames(InputRole.PATCH) if InputRole.PATCH in roles else ()
+    return [frame for frame in frames if frame in shot.frames][::keep_every]
+
+
+def patches_of(shot: Shot, fit: Fit, frames: list[int]) -> dict[int, Patch]:
+    """Return those approved frames at the model's size."""
     patches: dict[int, Patch] = {}
     for frame in frames:
-        if frame in shot.frames:
-            pixels, alpha = shot.input(InputRole.PATCH, frame, shot.window(frame))
-            covers = ~hole_to_model(1.0 - alpha, fit)
-            patches[frame] = Patch(image_to_model(pixels, fit), covers)
+        pixels, alpha = shot.input(InputRole.PATCH, frame, shot.window(frame))
+        covers = ~hole_to_model(1.0 - alpha, fit)
+        patches[frame] = Patch(image_to_model(pixels, fit), covers)
     return patches
+
+
+def whole_patch(shot: Shot, frame: int) -> Patch:
+    """Return an approved frame at the size of the crop."""
+    pixels, alpha = shot.input(InputRole.PATCH, frame, shot.window(frame))
+    return Patch(np.clip(np.nan_to_num(pixels), 0.0, 1.0), ~is_hole(1.0 - alpha))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -28,16 +30,23 @@ def picture_of(
 def clip_of(
     video: npt.NDArray[np.float32],
     holes: npt.NDArray[np.bool_],
-    reference: FloatImage | None = None,
+    references: Sequence[FloatImage] = (),
+    there: npt.NDArray[np.float32] | None = None,
 ) -> Picture:
     """Return a clip (f, h, w, 3) and its holes (f, h, w) as 5-D tensors (1, f, 3, h, w)."""
-    frames = torch.from_numpy(np.ascontiguousarray(video.transpose(0, 3, 1, 2)))[None]
     mask = torch.from_numpy(holes.astype(np.float32))[None, :, None]
+    shown = [_channels_first(reference) for reference in references]
     return Picture(
-        image=frames,
+        image=_frames_first(video),
         hole=mask.expand(-1, -1, 3, -1, -1).contiguous(),
-        reference=None if reference is None else _channels_first(reference),
+        reference=shown[0] if shown else None,
+        there=None if there is None else _frames_first(there),
+        more=tuple(shown[1:]),
     )
+
+
+def _frames_first(video: npt.NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(video.transpose(0, 3, 1, 2)))[None]
 
 
 def _channels_first(picture: FloatImage) -> torch.Tensor:

@@ -25,10 +25,33 @@ def late_start(
     levels = [left / steps for left in range(late, 0, -1)]
     scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
     scheduler.set_timesteps(sigmas=levels, mu=_shift(scheduler.config, tokens))
-    level = float(scheduler.sigmas[0])
+    latents = noised(clean, float(scheduler.sigmas[0]), generator)
+    return {"latents": latents, "sigmas": levels}
+
+
+def make_late(scheduler: Any, options: Options) -> Any:
+    """Return ``scheduler``, changed so that it makes the last of its steps only.
+
+    For pipelines that take no noise levels.
+    """
+    set_all = scheduler.set_timesteps
+
+    def set_late(steps: int, *args: Any, **kwargs: Any) -> None:
+        set_all(steps, *args, **kwargs)
+        skipped = len(scheduler.timesteps) - max(1, int(steps * float(options["strength"])))
+        scheduler.sigmas = scheduler.sigmas[skipped:]
+        scheduler.timesteps = scheduler.timesteps[skipped:]
+        scheduler.num_inference_steps = len(scheduler.timesteps)
+
+    scheduler.set_timesteps = set_late
+    return scheduler
+
+
+def noised(clean: Any, level: float, generator: Any) -> Any:
+    """Return ``clean`` latents as noisy as a step of that level expects: 1 is noise alone."""
     randn = importlib.import_module("diffusers.utils.torch_utils").randn_tensor
     noise = randn(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
-    return {"latents": level * noise + (1.0 - level) * clean, "sigmas": levels}
+    return level * noise + (1.0 - level) * clean
 
 
 def starts_late(options: Options) -> bool:

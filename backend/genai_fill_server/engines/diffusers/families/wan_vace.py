@@ -8,8 +8,21 @@ from typing import Any
 from genai_fill_contract.engine import EngineKind, EngineOption, OptionType
 from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.late_start import (
+    make_late,
+    noised,
+    starts_late,
+)
 from genai_fill_server.engines.diffusers.family import Family, Picture, TextEncoderLimit
-from genai_fill_server.engines.diffusers.options import Options, guidance_option, steps_option
+from genai_fill_server.engines.diffusers.options import (
+    HOLE_SHAPE,
+    KEEP_EVERY,
+    REFERENCE_FRAMES,
+    Options,
+    detail_option,
+    guidance_option,
+    steps_option,
+)
 
 MAX_PROMPT_TOKENS = 512
 _REFERENCE = "_genai_fill_reference"
@@ -51,6 +64,8 @@ class WanVace(Family):
             steps_option(50),
             guidance_option(5.0, maximum=20.0),
             *_window_options(),
+            detail_option(),
+            *_keeping_options(),
             EngineOption(
                 "conditioning",
                 "Conditioning",
@@ -81,7 +96,8 @@ class WanVace(Family):
         """Return the model's own scheduler with the flow shift that was asked for."""
         # Two names for one thing: UniPC and DPM++ call it flow_shift, Euler calls it shift.
         key = "flow_shift" if "flow_shift" in own.config else "shift"
-        return type(own).from_config(own.config, **{key: float(options["flow_shift"])})
+        scheduler = type(own).from_config(own.config, **{key: float(options["flow_shift"])})
+        return make_late(scheduler, options) if starts_late(options) else scheduler
 
     def adapt(self, pipe: Any) -> None:
         """Let reference pictures in as tensors: the call takes 8-bit pictures only."""
@@ -108,7 +124,8 @@ class WanVace(Family):
         A list of frames crashes the pipeline, and a video larger than ``height × width`` is
         made smaller without a word, so both are given as they are.
         """
-        setattr(pipe, _REFERENCE, picture.reference)
+        first = () if picture.reference is None else (picture.reference,)
+        setattr(pipe, _REFERENCE, (*first, *picture.more))
         return {
             "video": picture.image,
             "mask": picture.hole,
@@ -120,15 +137,33 @@ class WanVace(Family):
             "conditioning_scale": float(options["conditioning"]),
         }
 
+    def start(
+        self, pipe: Any, picture: Picture, options: Options, generator: Any
+    ) -> dict[str, Any]:
+        """Return a late start for the tiles of the detail pass; they have no reference."""
+        if not starts_late(options):
+            return {}
+        torch, config = importlib.import_module("torch"), pipe.vae.config
+        with torch.no_grad():
+            there = (picture.there * 2.0 - 1.0).to(pipe._execution_device).transpose(1, 2)
+            latents = pipe.vae.encode(there.contiguous()).latent_dist.mode().float()
+        mean, std = (
+            latents.new_tensor(list(values)).view(1, -1, 1, 1, 1)
+            for values in (config.latents_mean, config.latents_std)
+        )
+        probe = make_late(type(pipe.scheduler).from_config(pipe.scheduler.config), options)
+        probe.set_timesteps(int(options["steps"]))
+        return {"latents": noised((latents - mean) / std, float(probe.sigmas[0]), generator)}
+
 
 def _take_reference_tensors(pipe: Any) -> None:
     prepare = pipe.preprocess_conditions
 
     def prepare_with_reference(*args: Any, **kwargs: Any) -> Any:
         video, mask, references = prepare(*args, **kwargs)
-        reference = getattr(pipe, _REFERENCE, None)
-        if reference is not None:
-            references = [[_on_white(reference.to(video), video.shape[-2:])]]
+        shown = getattr(pipe, _REFERENCE, ())
+        if shown:
+            references = [[_on_white(each.to(video), video.shape[-2:]) for each in shown]]
         return video, mask, references
 
     pipe.preprocess_conditions = prepare_with_reference
@@ -148,6 +183,46 @@ def _on_white(picture: Any, size: Any) -> Any:
     canvas = picture.new_ones((3, height, width))
     canvas[:, top : top + inner[0], left : left + inner[1]] = small[0] * 2.0 - 1.0
     return canvas
+
+
+def _keeping_options() -> tuple[EngineOption, ...]:
+    return (
+        EngineOption(
+            HOLE_SHAPE,
+            "Hole for the model",
+            OptionType.CHOICE,
+            "matte",
+            "What the model is told to fill. A close matte has the shape of what is removed, "
+            "and the model may put it back: a hull or a box does not tell. The composite uses "
+            "the matte either way.",
+            choices=(("matte", "The matte"), ("hull", "Its hull"), ("box", "Its box")),
+        ),
+        EngineOption(
+            KEEP_EVERY,
+            "Keep every n-th approved",
+            OptionType.INT,
+            1,
+            "Of the approved frames every n-th is kept as it is and leads the others, which are "
+            "made anew; 1 keeps all of them.",
+            minimum=1,
+            maximum=81,
+            step=1,
+            unit="frames",
+            advanced=True,
+        ),
+        EngineOption(
+            REFERENCE_FRAMES,
+            "Reference frames",
+            OptionType.INT,
+            1,
+            "How many frames of the reference input the model is shown.",
+            minimum=1,
+            maximum=4,
+            step=1,
+            unit="frames",
+            advanced=True,
+        ),
+    )
 
 
 def _window_options() -> tuple[EngineOption, ...]:
