@@ -32,13 +32,14 @@ from benchmarks.diffusion.timing import (
 )
 from genai_fill_contract.engine import EngineKind
 from genai_fill_contract.plate import Window
-from genai_fill_server.engines.diffusers import loading, model_engine
+from genai_fill_server.engines.diffusers import loading, model_engine, runtime
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.describing import describe
 from genai_fill_server.engines.diffusers.families import FAMILIES
 from genai_fill_server.engines.diffusers.folder import ModelFolder
 from genai_fill_server.engines.diffusers.image_engine import ImageEngine
 from genai_fill_server.engines.diffusers.model_engine import Model
+from genai_fill_server.engines.diffusers.options import TAKES_AT_ONCE
 from genai_fill_server.engines.diffusers.picture import fit_crop
 from genai_fill_server.engines.diffusers.runtime import make_reproducible, working_dtype
 from genai_fill_server.engines.diffusers.tensors import clip_of, picture_of
@@ -50,6 +51,8 @@ from genai_fill_server.service.run_fill import run_fill
 from tests.fakes.array_shot import QuietWatch
 
 _LEAST_WINDOW = 5
+TAKES = 4
+"""How many takes are made in one call where that is measured."""
 PROMPT = "an old brick wall in soft evening light"
 
 
@@ -90,6 +93,8 @@ class Result:
     part_plain_s: float = 0.0
     first_take_s: float = 0.0
     second_take_s: float = 0.0
+    singly_s: float = 0.0
+    together_s: float = 0.0
     bare_peaks_gb: tuple[float, float] = (0.0, 0.0)
     fill_peaks_gb: tuple[float, float] = (0.0, 0.0)
 
@@ -229,19 +234,28 @@ class Bench:
         self.loaded.encodings.clear()
         forget_peaks(self.device)
         stopwatch = Stopwatch(self.device)
-        with timed_steps(self.pipe, stopwatch), stopwatch.at(REST):
+        one_thread = _in_place_of(runtime, "works_beside", lambda _: False)
+        with one_thread, timed_steps(self.pipe, stopwatch), stopwatch.at(REST):
             self.fill(files, options, stopwatch=stopwatch)
         result.fill_peaks_gb = peaks_gb(self.device)
         result.breakdown_s = {k: v / frames for k, v in stopwatch.seconds.items()}
 
     def takes(self, files: Files) -> None:
-        """Measure a first take with a new prompt, and one more with another seed."""
+        """Measure a first take, one more with another seed, and several in one call."""
         options, frames = self.plain_options, self.result.frames
         new = {"prompt": f"{PROMPT}, at night"}
         self.loaded.encodings.clear()
         first = seconds(lambda: self.fill(files, options, seed=2, **new), self.device)
         second = seconds(lambda: self.fill(files, options, seed=3, **new), self.device)
         self.result.first_take_s, self.result.second_take_s = first / frames, second / frames
+        if TAKES_AT_ONCE in options:
+            crop = Window(0, 0, *self.result.crop)
+            shot, seeds = in_memory(crop, 1), tuple(range(TAKES))
+            for name, count in (("together_s", TAKES), ("singly_s", 1)):
+                asked = {**options, TAKES_AT_ONCE: count}
+                self.loaded.encodings.clear()
+                spent = seconds(lambda a=asked: self.engine_alone(shot, a, seeds), self.device)
+                setattr(self.result, name, spent / TAKES)
 
     def whole(self, files: Files) -> None:
         """Measure the model over the whole frame, and our way over the crop of the same frame.
@@ -286,9 +300,11 @@ class Bench:
         """The options of one call a frame."""
         return {**self.options, "detail": 0.0} if "detail" in self.options else self.options
 
-    def engine_alone(self, shot: Any, options: dict[str, Any]) -> None:
+    def engine_alone(
+        self, shot: Any, options: dict[str, Any], seeds: tuple[int, ...] = (1,)
+    ) -> None:
         """Run the engine over a shot in memory."""
-        job = EngineJob(seeds=(1,), prompt=PROMPT, options=options)
+        job = EngineJob(seeds=seeds, prompt=PROMPT, options=options)
         for _ in self.engine.fill(shot, job, QuietWatch()):
             pass
 

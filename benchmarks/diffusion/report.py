@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.diffusion.measures import Result, Setup
+from benchmarks.diffusion.measures import TAKES, Result, Setup
 from benchmarks.diffusion.models import library
 from benchmarks.diffusion.timing import STEPS
 
@@ -137,10 +137,19 @@ def takes(results: Sequence[Result]) -> str:
             f"{r.first_take_s:.3f}",
             f"{r.second_take_s:.3f}",
             f"{r.second_take_s / r.first_take_s:.3f}",
+            *_together(r),
         ]
         for r in results
     ]
-    return table(["model", "new prompt", "same prompt, new seed", "ratio"], rows)
+    head = ["model", "new prompt", "same prompt, new seed", "ratio"]
+    return table([*head, f"{TAKES} takes, each", "in one call, each", "ratio"], rows)
+
+
+def _together(result: Result) -> list[str]:
+    if not result.together_s:
+        return ["", "", ""]
+    ratio = result.together_s / result.singly_s
+    return [f"{result.singly_s:.3f}", f"{result.together_s:.3f}", f"{ratio:.3f}"]
 
 
 def memory(results: Sequence[Result]) -> str:
