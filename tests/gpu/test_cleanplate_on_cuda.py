@@ -11,11 +11,16 @@ import pytest
 import torch
 
 from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.engines.cleanplate.description import Detail
 from genai_fill_server.engines.cleanplate.devices.falling_back import DeviceGaveUp
 from genai_fill_server.engines.cleanplate.devices.torch_device import TorchDevice
+from genai_fill_server.engines.cleanplate.raft.estimator import RaftFlow
+from genai_fill_server.engines.cleanplate.raft.layout import LARGE, SMALL
+from genai_fill_server.engines.cleanplate.raft.network import Raft
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 from tests.fakes.known_answers import known_shot
+from tests.fakes.raft_weights import random_weights
 from tests.unit.backend.engines.cleanplate.device_parity import DeviceParity
 
 pytestmark = [
@@ -73,3 +78,25 @@ def test_the_error_of_a_full_device_is_known_for_what_it_is():
             device.reduced(np.ones((4096, 4096, 3), np.float32), 2)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.parametrize("layout", [LARGE, SMALL], ids=lambda layout: layout.name)
+def test_raft_gives_what_it_gives_on_the_cpu_and_always_the_same(layout):
+    random = np.random.default_rng(1)
+    pair = [random.integers(0, 256, (150, 200)).astype(np.uint8) for _ in range(2)]
+    on_cpu, on_cuda = (raft_on(layout, device) for device in ("cpu", "cuda:0"))
+
+    wanted, got = on_cpu.both_ways(*pair), on_cuda.both_ways(*pair)
+    again = on_cuda.both_ways(*pair)
+
+    for way in range(2):
+        np.testing.assert_array_equal(got[way], again[way])
+        # Random weights never settle, so rounding grows from update to update.
+        assert np.abs(got[way] - wanted[way]).max() < 0.02 * np.abs(wanted[way]).max()
+
+
+def raft_on(layout, device):
+    network = Raft(layout)
+    tensors = random_weights(layout, scale=0.05)
+    network.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
+    return RaftFlow(network, "raft", Detail.DRAFT, device, lambda: None, pytest.fail)

@@ -17,11 +17,13 @@ __all__ = ["create"]
 def create(settings: Mapping[str, object]) -> list[Engine]:
     """Return the clean-plate engine.
 
-    ``settings`` may hold ``worker.threads`` (0: all cores) and ``models.device``, the
-    worker's device.
+    ``settings`` may hold ``worker.threads`` (0: all cores), ``models.device``, the worker's
+    device, and ``models.dirs``, where RAFT's weights may be.
     """
     from genai_fill_server.engines.cleanplate.engine import CleanPlateEngine
 
     threads = settings.get("worker.threads", 0)
     device = str(settings.get("models.device", "auto"))
-    return [CleanPlateEngine(threads if isinstance(threads, int) else 0, device)]
+    dirs = settings.get("models.dirs", ())
+    named = [str(folder) for folder in dirs] if isinstance(dirs, list | tuple) else []
+    return [CleanPlateEngine(threads if isinstance(threads, int) else 0, device, named)]

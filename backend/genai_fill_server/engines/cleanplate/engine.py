@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 class CleanPlateEngine:
     """Fills a shot from its own frames. ``threads`` 0 uses every core.
 
-    ``device`` is the worker's, as ``models.device`` names it. OpenCV and numba are imported
-    in `prepare`, so that describing the engine is cheap.
+    ``device`` is the worker's, as ``models.device`` names it; ``model_dirs`` are searched for
+    RAFT's weights. OpenCV and numba are imported in `prepare`, so that describing the engine
+    is cheap.
     """
 
-    def __init__(self, threads: int = 0, device: str = "auto") -> None:
-        self._device = device
+    def __init__(
+        self, threads: int = 0, device: str = "auto", model_dirs: Sequence[str] = ()
+    ) -> None:
+        self._device, self._model_dirs = device, tuple(model_dirs)
         self._threads = threads if threads > 0 else (os.cpu_count() or 1)
 
     @property
@@ -44,12 +47,13 @@ class CleanPlateEngine:
         """Yield every frame of every take not yet done, frame by frame.
 
         Pixels outside the matte are the plate's own. Raises `InvalidOption`, also for a
-        device that is not there.
+        device that is not there, and what loading RAFT raises where it was asked for.
         """
-        from genai_fill_server.engines.cleanplate.outfit import outfit
+        from genai_fill_server.engines.cleanplate.outfit import Workplace, outfit
         from genai_fill_server.engines.cleanplate.run import ShotRun
 
-        kit = outfit(CleanPlateOptions.of(job.options), self._device, watch)
+        workplace = Workplace(self._device, self._model_dirs)
+        kit = outfit(CleanPlateOptions.of(job.options), workplace, watch)
         with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
             yield from self._frames(run, shot, job, watch)
 

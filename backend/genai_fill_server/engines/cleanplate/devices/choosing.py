@@ -42,9 +42,18 @@ def choose_device(asked: Where, worker: str, tell: Callable[[str], None]) -> Dev
     )
 
 
-def has_torch() -> bool:
-    """Whether torch is installed here. Does not import it."""
-    return importlib.util.find_spec("torch") is not None
+def has_torch(*more: str) -> bool:
+    """Whether torch, and packages that are needed ``more``, are installed. Imports none."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", *more))
+
+
+def torch_name(worker: str) -> str:
+    """Return the device that torch shall compute a network on: CUDA where there is one."""
+    return "cpu" if _why_no_cuda(worker, look=True) is not None else _cuda_name(worker)
+
+
+def _cuda_name(worker: str) -> str:
+    return worker if worker.startswith("cuda:") else "cuda:0"
 
 
 def has_driver() -> bool:
@@ -93,9 +102,8 @@ def _why_no_cuda(worker: str, *, look: bool) -> tuple[str, str] | None:
 def _on_cuda(worker: str, tell: Callable[[str], None]) -> Device:
     from genai_fill_server.engines.cleanplate.devices.torch_device import TorchDevice
 
-    name = worker if worker.startswith("cuda:") else "cuda:0"
     try:
-        return FallingBack(TorchDevice(name), NumbaDevice(), tell)
+        return FallingBack(TorchDevice(_cuda_name(worker)), NumbaDevice(), tell)
     except DeviceGaveUp as error:
         tell(f"The clean plate computes on the CPU, since the device gave up ({error}).")
         return NumbaDevice()

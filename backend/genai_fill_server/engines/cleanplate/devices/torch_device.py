@@ -122,7 +122,7 @@ class TorchDevice:
         try:
             yield
         except (RuntimeError, MemoryError) as error:
-            if not _is_fault(error):
+            if not is_fault(error):
                 raise
             raise DeviceGaveUp(f"{self._device}: {' '.join(str(error).split())[:200]}") from error
 
@@ -141,7 +141,7 @@ class TorchDevice:
         return np.asarray(tensor.contiguous().cpu().numpy(), np.float32)
 
 
-def _is_fault(error: BaseException) -> bool:
+def is_fault(error: BaseException) -> bool:
     """Whether the device failed, not the code."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

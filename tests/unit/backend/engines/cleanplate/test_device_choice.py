@@ -104,10 +104,10 @@ def test_torch_is_not_imported_where_there_is_no_driver():
 import sys
 from genai_fill_server.engines.cleanplate.devices import choosing
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
-from genai_fill_server.engines.cleanplate.outfit import outfit
+from genai_fill_server.engines.cleanplate.outfit import Workplace, outfit
 from tests.fakes.array_shot import QuietWatch
 choosing.has_driver = lambda: False
-kit = outfit(CleanPlateOptions(), "auto", QuietWatch())
+kit = outfit(CleanPlateOptions(), Workplace(), QuietWatch())
 print(kit.device.name, "torch" in sys.modules)
 """
     done = subprocess.run(
