@@ -7,6 +7,11 @@ from pathlib import Path
 
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import EngineError, GenAIFillError, ModelMissing, ModelUnsafe
+from genai_fill_server.bootstrap.flow_models import (
+    flow_offers,
+    inspect_flow_model,
+    is_flow_model,
+)
 from genai_fill_server.engines.diffusers.cards import ModelCard, card_of, read_catalogue
 from genai_fill_server.engines.diffusers.describing import ID_PREFIX, describe
 from genai_fill_server.engines.diffusers.families import FAMILIES, family_of
@@ -40,6 +45,8 @@ class EngineModelFolders:
         """Say whether the engines would load the folder."""
         card = None
         try:
+            if is_flow_model(path):
+                return inspect_flow_model(path, roots)
             folder = read_model_folder(path, roots)
             family = family_of(folder.pipeline)
             if family is None:
@@ -66,8 +73,8 @@ def _state_of(error: GenAIFillError) -> ModelState:
 
 
 def known_offers() -> tuple[Offer, ...]:
-    """Return every published model that the store can fetch."""
-    return with_downloads(
+    """Return every published model that the store knows, also those that are added by hand."""
+    downloads = with_downloads(
         [
             Offer(
                 id=card.id,
@@ -86,6 +93,7 @@ def known_offers() -> tuple[Offer, ...]:
         ],
         read_downloads(),
     )
+    return (*downloads, *flow_offers())
 
 
 def engines_not_installed(installed: Iterable[EngineDescription]) -> list[EngineDescription]:

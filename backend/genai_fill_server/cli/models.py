@@ -78,11 +78,14 @@ def list_models(as_json: Json = False) -> None:
             f"interrupted: {model_id} (begin again with the same command, or give it up with "
             f"'genai-fill models remove {model_id}')"
         )
+    by_hand = [row for row in available if row["by_hand"]]
     _table(
         "Could be pulled",
         ("id", "state", "makes", "disk", "VRAM", "licence", "commercial use", "good for"),
-        [_offer_line(row) for row in available],
+        [_offer_line(row) for row in available if not row["by_hand"]],
     )
+    for row in by_hand:
+        typer.echo(f"by hand: {row['id']} ({row['licence']}). {row['by_hand']}")
 
 
 def pull(

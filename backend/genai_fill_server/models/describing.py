@@ -78,7 +78,7 @@ def _installed(
         offloaded_gb=offer.offloaded_gb if offer else 0.0,
         good_for=offer.good_for if offer else "",
         folder=str(model.path),
-        engine_id=engine_prefix + model.id if is_good else "",
+        engine_id=engine_prefix + model.id if is_good and found.is_engine else "",
         what_to_do=_BLOCKED if blocked else found.reason,
         can_verify=model.is_recorded,
         can_remove=model.is_removable,
@@ -86,10 +86,10 @@ def _installed(
 
 
 def _partial(model_id: str, offer: Offer | None, *, allow: bool) -> ModelInfo:
-    if offer is None:
+    if offer is None or offer.by_hand:
         return ModelInfo(
             id=model_id,
-            label=model_id,
+            label=offer.label if offer else model_id,
             state=contract.ModelState.PARTIAL,
             what_to_do="Adding it was broken off. Add its folder again, or remove what is there.",
             can_remove=True,
@@ -107,8 +107,9 @@ def _partial(model_id: str, offer: Offer | None, *, allow: bool) -> ModelInfo:
 
 def _missing(offer: Offer, *, allow: bool) -> ModelInfo:
     blocked = offer.commercial_use is CommercialUse.NO and not allow
-    words = _BLOCKED if blocked else ""
-    return _offered(offer, contract.ModelState.MISSING, words, can_pull=not blocked)
+    words = _BLOCKED if blocked else offer.by_hand
+    can_pull = not blocked and not offer.by_hand
+    return _offered(offer, contract.ModelState.MISSING, words, can_pull=can_pull)
 
 
 def _offered(
@@ -129,7 +130,7 @@ def _offered(
         commercial_use=offer.commercial_use,
         licence_note=offer.licence_note,
         licence_url=source_of(offer),
-        needs_agreement=not offer.is_permissive,
+        needs_agreement=not offer.is_permissive and not offer.by_hand,
         unverified=offer.unverified,
         size_bytes=round(offer.disk_gb * _GB),
         vram_gb=offer.vram_gb,

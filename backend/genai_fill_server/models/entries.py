@@ -19,13 +19,15 @@ class Offer:
     ``native_px`` are 0 where they are not known. ``revision`` is a branch, tag or commit.
     ``variant`` names files to prefer ("fp16"), ``skip`` parts that are never loaded,
     ``suggested`` models are named to artists when they are not installed, ``unverified``
-    lists the facts that nobody has checked against the model card.
+    lists the facts that nobody has checked against the model card. ``kind`` is None for a
+    model that engines use and none is. ``page`` is where its licence stands, where that is
+    not its repository; ``by_hand`` says how to get one that cannot be pulled.
     """
 
     id: str
     label: str
     family: str
-    kind: EngineKind
+    kind: EngineKind | None
     repository: str
     licence: str
     commercial_use: CommercialUse
@@ -41,6 +43,8 @@ class Offer:
     settings: str = ""
     suggested: bool = False
     unverified: tuple[str, ...] = ()
+    page: str = ""
+    by_hand: str = ""
 
     @property
     def is_permissive(self) -> bool:
@@ -64,7 +68,10 @@ class ModelState(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the engines say of a model folder, without reading its weights."""
+    """What the engines say of a model folder, without reading its weights.
+
+    ``is_engine``: an engine fills with it; otherwise one uses it for something else.
+    """
 
     state: ModelState
     reason: str = ""
@@ -72,6 +79,7 @@ class Inspection:
     family: str = ""
     licence: str = "unknown"
     commercial_use: CommercialUse = CommercialUse.WITH_LICENCE
+    is_engine: bool = True
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def offer_row(offer: Offer) -> dict[str, Any]:
     return {
         "id": offer.id,
         "label": offer.label,
-        "kind": offer.kind.value,
+        "kind": offer.kind.value if offer.kind is not None else "flow",
         "family": offer.family,
         "repository": offer.repository,
         "revision": offer.revision,
@@ -47,6 +47,7 @@ def offer_row(offer: Offer) -> dict[str, Any]:
         "good_for": offer.good_for,
         "settings": offer.settings,
         "suggested": offer.suggested,
+        "by_hand": offer.by_hand,
         "unverified": list(offer.unverified),
     }
 

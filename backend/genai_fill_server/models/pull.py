@@ -43,7 +43,9 @@ class PullModel:
     allow_non_commercial: bool = False
 
     def check_policy(self, offer: Offer) -> None:
-        """Raise `InvalidRequest` when this studio does not allow the model's licence."""
+        """Raise `InvalidRequest` for a model that cannot be pulled, or must not be here."""
+        if offer.by_hand:
+            raise InvalidRequest(f"{offer.label} cannot be pulled.", hint=offer.by_hand)
         if offer.commercial_use is CommercialUse.NO and not self.allow_non_commercial:
             raise InvalidRequest(
                 f"The licence of {offer.label} ({offer.licence}) forbids commercial use.",
@@ -153,7 +155,7 @@ class PullModel:
 
 def source_of(offer: Offer) -> str:
     """Return the address of the model's card, where its licence stands."""
-    return f"https://huggingface.co/{offer.repository}"
+    return offer.page or f"https://huggingface.co/{offer.repository}"
 
 
 def _ignore_bytes(count: int) -> None:

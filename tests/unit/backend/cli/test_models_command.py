@@ -220,7 +220,7 @@ def test_licences_are_one_row_a_model(run, home):
     assert rows[0]["id"] == "sd15-inpaint"
     assert rows[0]["installed"]
     assert len([row for row in rows if row["id"] == "sd15-inpaint"]) == 1
-    assert {row["commercial_use"] for row in rows} == {"yes", "no"}
+    assert {row["commercial_use"] for row in rows} == {"yes", "no", "with_licence"}
 
 
 def test_tables_are_drawn_on_a_terminal(run, home, monkeypatch):
