@@ -20,12 +20,13 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from genai_fill_contract.errors import (
+    GenAIFillError,
     GenerationFailed,
     ModelLoadFailed,
     ModelMissing,
     ModelUnsafe,
 )
-from genai_fill_server.engines.diffusers.options import LORA, LORA_STRENGTH, Options
+from genai_fill_server.engines.diffusers.options import Options, asked_loras
 from genai_fill_server.engines.diffusers.runtime import LIBRARY_ERRORS
 from genai_fill_server.service.ports import Watch
 
@@ -47,9 +48,13 @@ _DOWN = frozenset({"lora_A", "down", "lora_down"})
 
 @dataclass
 class AppliedLora:
-    """What is mixed into a pipeline now (nothing: an empty ``identity``), and what was before."""
+    """What is mixed into a pipeline now (nothing: an empty ``identity``), and what was before.
+
+    ``notes`` is what the recipe of every take says of them.
+    """
 
     identity: tuple[object, ...] = ()
+    notes: list[dict[str, object]] = field(default_factory=list)
     originals: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
@@ -94,19 +99,28 @@ def find_lora(text: str, roots: tuple[Path, ...]) -> Path:
 def use_lora(
     pipe: Any, applied: AppliedLora, options: Options, roots: tuple[Path, ...], watch: Watch
 ) -> bool:
-    """Mix the LoRA of ``options`` into ``pipe``, and what was mixed in before out.
+    """Mix the LoRAs of ``options`` into ``pipe``, and what was mixed in before out.
 
     Returns whether any weight changed, so that cached embeddings may be dropped. Raises
     `ModelUnsafe`, `ModelMissing`, `ModelLoadFailed` or `GenerationFailed`.
     """
-    text = str(options.get(LORA, ""))
-    strength = float(options.get(LORA_STRENGTH, 1.0))
-    path = find_lora(text, roots) if text and strength else None
-    identity = _identity(path, strength) if path is not None else ()
-    if identity == applied.identity:
-        return False
-    remove_lora(pipe, applied)
-    if path is not None:
+    asked = [(find_lora(text, roots), strength) for text, strength in asked_loras(options)]
+    identity = tuple(_identity(path, strength) for path, strength in asked)
+    changes = identity != applied.identity
+    if changes:
+        remove_lora(pipe, applied)
+        applied.notes = [_mixed_in(pipe, path, weight, applied, watch) for path, weight in asked]
+        applied.identity = identity
+    if applied.notes:
+        watch.note("lora", applied.notes)
+    return changes
+
+
+def _mixed_in(
+    pipe: Any, path: Path, strength: float, applied: AppliedLora, watch: Watch
+) -> dict[str, object]:
+    """Mix one LoRA in; return what the recipe says of it. If it fails none is left mixed in."""
+    try:
         changes = _read(pipe, path)
         matched = {key: c for key, c in changes.items() if _weight(pipe, key) is not None}
         if not matched:
@@ -116,15 +130,16 @@ def use_lora(
                 hint="Choose a LoRA that was made for this model.",
                 path=str(path),
             )
-        if len(matched) < len(changes):
-            watch.log(
-                f"{len(changes) - len(matched)} of the {len(changes)} changes of the LoRA "
-                f"{path.name} do not fit the model and are left out."
-            )
         _apply(pipe, path, matched, strength, applied)
-        applied.identity = identity
-        watch.note("lora", {"file": path.name, "strength": strength, "weights": len(matched)})
-    return True
+    except GenAIFillError:
+        remove_lora(pipe, applied)
+        raise
+    if len(matched) < len(changes):
+        watch.log(
+            f"{len(changes) - len(matched)} of the {len(changes)} changes of the LoRA "
+            f"{path.name} do not fit the model and are left out."
+        )
+    return {"file": path.name, "strength": strength, "weights": len(matched)}
 
 
 def remove_lora(pipe: Any, applied: AppliedLora) -> None:
@@ -134,7 +149,7 @@ def remove_lora(pipe: Any, applied: AppliedLora) -> None:
             weight = _weight(pipe, key)
             assert weight is not None
             weight.copy_(original)
-    applied.identity, applied.originals = (), {}
+    applied.identity, applied.originals, applied.notes = (), {}, []
 
 
 def _identity(path: Path, strength: float) -> tuple[object, ...]:
@@ -152,10 +167,10 @@ def _apply(
                 weight = _weight(pipe, key)
                 assert weight is not None
                 delta = _delta(change, weight.shape).to(weight.device) * strength
-                applied.originals[key] = weight.detach().to("cpu", copy=True)
+                if key not in applied.originals:  # by a LoRA before this one
+                    applied.originals[key] = weight.detach().to("cpu", copy=True)
                 weight.copy_((weight.float() + delta).to(weight.dtype))
     except LIBRARY_ERRORS as error:
-        remove_lora(pipe, applied)
         raise ModelLoadFailed(
             f"The LoRA {path} does not fit the model: {' '.join(str(error).split())[:200]}",
             hint="Choose a LoRA that was made for this model.",

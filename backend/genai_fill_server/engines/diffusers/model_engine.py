@@ -12,7 +12,7 @@ from genai_fill_contract.engine import EngineDescription
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.family import Family, Picture
 from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
-from genai_fill_server.engines.diffusers.options import LORA, Options
+from genai_fill_server.engines.diffusers.options import Options, asked_loras
 from genai_fill_server.engines.diffusers.picture import Sizing
 from genai_fill_server.service.ports import EngineJob, Watch
 
@@ -183,7 +183,7 @@ class ModelEngine:
     def _ready(self, job: EngineJob, watch: Watch) -> Loaded:
         self.prepare(watch)
         assert self._loaded is not None
-        if self._loaded.is_rounded and job.options.get(LORA):
+        if self._loaded.is_rounded and asked_loras(job.options):
             watch.log("A LoRA cannot be mixed into 8-bit weights: the model is loaded again.")
             self.release()
             self._loaded = self._load(watch, may_round=False)

@@ -15,7 +15,7 @@ SURROUNDINGS = "surroundings"
 PLATE = "plate"
 DETAIL = "detail"
 LORA = "lora"
-LORA_STRENGTH = "lora_strength"
+LORA_NUMBERS = (1, 2, 3)
 CHANNELS_LAST = "channels_last"
 COMPILE = "compile"
 TAKES_AT_ONCE = "takes_at_once"
@@ -86,20 +86,27 @@ def detail_option() -> EngineOption:
 
 
 def lora_options() -> tuple[EngineOption, ...]:
-    """Return the options for a LoRA: which and how strongly."""
+    """Return the options for LoRAs: which and how strongly, several of them."""
+    return tuple(option for number in LORA_NUMBERS for option in _lora_options(number))
+
+
+def _lora_options(number: int) -> tuple[EngineOption, ...]:
+    name, strength = lora_names(number)
+    label = f"LoRA {number}" if number > 1 else "LoRA"
+    others = " Mixed in after the ones before it." if number > 1 else ""
     return (
         EngineOption(
-            LORA,
-            "LoRA",
+            name,
+            label,
             OptionType.FILE,
             "",
             "A .safetensors file in the model folders that gives the model a look, a place or "
-            "a thing to know. Empty for none.",
+            f"a thing to know. Empty for none.{others}",
             advanced=True,
         ),
         EngineOption(
-            LORA_STRENGTH,
-            "LoRA strength",
+            strength,
+            f"{label} strength",
             OptionType.FLOAT,
             1.0,
             "How strongly the LoRA is mixed in; 0 is not at all.",
@@ -109,6 +116,21 @@ def lora_options() -> tuple[EngineOption, ...]:
             advanced=True,
         ),
     )
+
+
+def lora_names(number: int) -> tuple[str, str]:
+    """Return the names of a LoRA's options, of the file and of its strength."""
+    name = LORA if number == 1 else f"{LORA}_{number}"
+    return name, f"{name}_strength"
+
+
+def asked_loras(options: Options) -> list[tuple[str, float]]:
+    """Return the LoRAs that are asked for and how strongly, in the order they are mixed in."""
+    asked = [
+        (str(options.get(name, "")), float(options.get(strength, 1.0)))
+        for name, strength in map(lora_names, LORA_NUMBERS)
+    ]
+    return [(text, strength) for text, strength in asked if text and strength]
 
 
 def speed_options(device: str) -> tuple[EngineOption, ...]:

@@ -164,11 +164,49 @@ def test_a_lora_for_a_video_model_works_too(copied):
 
 
 def test_the_lora_is_noted_in_the_recipe(engine, folder):
-    watch = RecordingWatch()
+    first, second, without = RecordingWatch(), RecordingWatch(), RecordingWatch()
 
-    pixels(engine, watch, lora=write_lora(folder))
+    for watch in (first, second):  # the second time it is mixed in already
+        pixels(engine, watch, lora=write_lora(folder))
+    pixels(engine, without)
 
-    assert watch.notes["lora"] == {"file": "look.safetensors", "strength": 1.0, "weights": 1}
+    expected = [{"file": "look.safetensors", "strength": 1.0, "weights": 1}]
+    assert first.notes["lora"] == second.notes["lora"] == expected
+    assert "lora" not in without.notes
+
+
+def test_several_loras_are_mixed_in_each_with_its_strength(engine, folder):
+    look = write_lora(folder)
+    down, up = halves(seed=5)
+    module = f"unet.{QUERY}"
+    save_file(
+        {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up},
+        folder / "place.safetensors",
+    )
+    plain = pixels(engine)
+    weight = engine._loaded.pipe.unet.get_submodule(QUERY).weight
+    before, watch = weight.detach().clone(), RecordingWatch()
+    asked = {"lora": look, "lora_strength": 0.5, "lora_3": "place.safetensors"}
+
+    both = pixels(engine, watch, lora_3_strength=2.0, **asked)
+
+    first_down, first_up = halves()
+    delta = 0.5 * (first_up @ first_down) + 2.0 * (up @ down)
+    torch.testing.assert_close(weight.detach() - before, delta, atol=1e-5, rtol=1e-4)
+    assert [note["file"] for note in watch.notes["lora"]] == [look, "place.safetensors"]
+    assert not np.array_equal(both, pixels(engine, lora=look, lora_strength=0.5))
+    np.testing.assert_array_equal(pixels(engine), plain)
+    np.testing.assert_array_equal(weight.detach(), before)
+
+
+def test_when_the_second_lora_fails_the_first_does_not_stay(engine, folder):
+    look, plain = write_lora(folder), pixels(engine)
+    (folder / "bad.safetensors").write_bytes(b"\xff" * 40)
+
+    with pytest.raises(ModelLoadFailed):
+        pixels(engine, lora=look, lora_2="bad.safetensors")
+
+    np.testing.assert_array_equal(pixels(engine), plain)
 
 
 def test_changes_that_do_not_fit_are_told(engine, folder):
