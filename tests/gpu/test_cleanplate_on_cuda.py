@@ -53,6 +53,15 @@ def test_auto_takes_the_device_and_says_so():
     assert watch.notes["cleanplate"]["device"].startswith("cuda:0")
 
 
+def test_the_device_s_memory_is_given_back_after_a_job():
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved()
+
+    fill("cuda")
+
+    assert torch.cuda.memory_reserved() <= before
+
+
 def test_a_device_without_room_hands_over_to_the_cpu():
     wanted = fill("cpu")
     total = torch.cuda.get_device_properties(0).total_memory

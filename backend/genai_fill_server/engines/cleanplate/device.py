@@ -143,3 +143,6 @@ class Device(Protocol):
         y) are those of the hole's pixels in it; ``factor`` is that of the proxies. ``run``
         may be used for what each source needs. What comes back is not yet normalised.
         """
+
+    def release(self) -> None:
+        """Give memory back to the system. Everything above still works afterwards."""

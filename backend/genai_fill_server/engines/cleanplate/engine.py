@@ -54,8 +54,11 @@ class CleanPlateEngine:
 
         workplace = Workplace(self._device, self._model_dirs)
         kit = outfit(CleanPlateOptions.of(job.options), workplace, watch)
-        with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
-            yield from self._frames(run, shot, job, watch)
+        try:
+            with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
+                yield from self._frames(run, shot, job, watch)
+        finally:
+            kit.release()
 
     def _frames(
         self, run: ShotRun, shot: Shot, job: EngineJob, watch: Watch

@@ -30,6 +30,9 @@ class Flow(Protocol):
         Both pictures (h, w) are `encoding.Levels`, neither with anything of the object.
         """
 
+    def release(self) -> None:
+        """Give memory back to the system. Flow can still be measured afterwards."""
+
 
 class DisFlow:
     """Dense inverse search (T. Kroeger et al., ECCV 2016), as OpenCV has it."""
@@ -48,3 +51,6 @@ class DisFlow:
         there = np.asarray(estimator.calc(first, second, there), np.float32)
         back = np.asarray(estimator.calc(second, first, back), np.float32)
         return there, back
+
+    def release(self) -> None:
+        """Nothing is held."""

@@ -16,3 +16,8 @@ class Kit:
     options: CleanPlateOptions
     device: Device
     flow: Flow
+
+    def release(self) -> None:
+        """Give back what device and flow hold of memory."""
+        self.flow.release()
+        self.device.release()

@@ -98,3 +98,8 @@ class FallingBack:
     ) -> Gathered:
         """Return what the sources give."""
         return self._done(lambda device: device.gather(sources, weights, places, factor, run))
+
+    def release(self) -> None:
+        """Give the memory of both back."""
+        self._first.release()
+        self._then.release()

@@ -71,3 +71,6 @@ class NumbaDevice:
     ) -> Gathered:
         """Return what the sources give for a hole's pixels."""
         return transfer.gather(sources, weights, transfer.Lookup(*places), factor, run)
+
+    def release(self) -> None:
+        """Nothing is held."""

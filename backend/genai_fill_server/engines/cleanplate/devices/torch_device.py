@@ -112,6 +112,10 @@ class TorchDevice:
         with torch.inference_mode(), self._faults():
             return hole.gather(sources, weights, run)
 
+    def release(self) -> None:
+        """Give back what torch keeps of the device's memory for later."""
+        give_back(self._device)
+
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
         with self._turns, torch.inference_mode(), self._faults():
@@ -149,6 +153,13 @@ def is_fault(error: BaseException) -> bool:
     if accelerator is not None and isinstance(error, accelerator):
         return True
     return any(words in str(error) for words in _FAULTS)
+
+
+def give_back(device: torch.device) -> None:
+    """Return unused memory of a device to the system. A device that failed is left alone."""
+    if device.type == "cuda":
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def cuda_devices() -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genai_fill_contract.errors import ModelLoadFailed
 from genai_fill_server.engines.cleanplate.description import Detail
-from genai_fill_server.engines.cleanplate.devices.torch_device import is_fault
+from genai_fill_server.engines.cleanplate.devices.torch_device import give_back, is_fault
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.raft.folder import (
     RaftFolder,
@@ -64,6 +64,14 @@ class RaftFlow:
         """Return the flow there and back, (h, w, 2) pixels."""
         with self._lock, _one_thread():
             return self._flow(first, second), self._flow(second, first)
+
+    def release(self) -> None:
+        """Take the network off its device, until flow is measured again."""
+        with self._lock:
+            if self._device.type != "cpu":
+                self._network.to("cpu")
+                self._moved = False
+                give_back(self._device)
 
     def _flow(self, first: Bytes, second: Bytes) -> Floats:
         try:

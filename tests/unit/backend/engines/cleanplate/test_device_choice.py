@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevic
 from genai_fill_server.engines.cleanplate.flow import DisFlow
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.run import ShotRun
-from genai_fill_server.service.ports import EngineJob
+from genai_fill_server.service.ports import EngineJob, FillCancelled
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 from tests.fakes.known_answers import known_shot
 
@@ -156,6 +157,23 @@ def test_a_device_that_gives_up_hands_over_to_the_cpu(operations):
     assert "goes on with the CPU" in watch.lines[0]
     assert "out of memory" in watch.lines[0]
     assert report["device"] == "cuda:7, then cpu"
+
+
+@pytest.mark.parametrize("cancel_after", [None, 30])
+def test_memory_is_given_back_after_a_job_and_after_a_cancelled_one(monkeypatch, cancel_after):
+    released = []
+    monkeypatch.setattr(NumbaDevice, "release", lambda self: released.append("device"))
+    monkeypatch.setattr(DisFlow, "release", lambda self: released.append("flow"))
+    shot = known_shot(frames=4, pan=(2.0, 0.0))
+    (engine,) = create({"worker.threads": 2})
+    watch = QuietWatch(cancel_after_checks=cancel_after)
+    frames = engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob(seeds=(1,)), watch)
+
+    ended = pytest.raises(FillCancelled) if cancel_after else contextlib.nullcontext()
+    with ended:
+        list(frames)
+
+    assert released == ["flow", "device"]
 
 
 def test_a_device_that_fails_at_once_is_not_used(monkeypatch, two_cuda_devices):

@@ -412,6 +412,9 @@ class Recorder:
         nothing = np.zeros((*first.shape, 2), np.float32)
         return nothing, nothing
 
+    def release(self):
+        pass
+
 
 def test_no_flow_ever_sees_the_object(monkeypatch):
     monkeypatch.setattr(alignment, "_has_relief", lambda *_: True)
