@@ -307,25 +307,30 @@ def _known_distance(image, known, y, x, cy, cx, radius, best):  # type: ignore[n
 
 
 @numba.njit(
-    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,::1], int32[:,::1], int64)",
+    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,::1], int32[:,::1], int64, int64)",
     cache=True,
     nogil=True,
 )
-def peel_patches(image, known, ring, choices, matches, radius):  # type: ignore[no-untyped-def]
-    """Find for each centre of ``ring`` (n, 2) the best of all ``choices`` (m, 2).
+def peel_patches(image, known, ring, choices, matches, radius, reach):  # type: ignore[no-untyped-def]
+    """Find for each centre of ``ring`` (n, 2) the best of the ``choices`` (m, 2) in reach.
 
-    Only what is ``known`` of the patch counts. ``matches`` (n, 2) gets the results. For small
-    pictures: every choice is tried.
+    Only what is ``known`` of the patch counts. ``matches`` (n, 2) gets the results. Every
+    choice within ``reach`` pixels is tried, or every one at all where none is so near.
     """
     for k in range(ring.shape[0]):
         y, x = np.int64(ring[k, 0]), np.int64(ring[k, 1])
         best = np.float32(np.inf)
-        for m in range(choices.shape[0]):
-            cy, cx = np.int64(choices[m, 0]), np.int64(choices[m, 1])
-            found = _known_distance(image, known, y, x, cy, cx, radius, best)
-            if found < best:
-                best = found
-                matches[k, 0], matches[k, 1] = cy, cx
+        for limit in (reach, np.int64(1) << 40):
+            for m in range(choices.shape[0]):
+                cy, cx = np.int64(choices[m, 0]), np.int64(choices[m, 1])
+                if abs(cy - y) > limit or abs(cx - x) > limit:
+                    continue
+                found = _known_distance(image, known, y, x, cy, cx, radius, best)
+                if found < best:
+                    best = found
+                    matches[k, 0], matches[k, 1] = cy, cx
+            if best < np.inf:
+                break
 
 
 @numba.njit(cache=True, nogil=True)

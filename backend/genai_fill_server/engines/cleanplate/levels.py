@@ -1,0 +1,134 @@
+"""The sizes of a picture that texture is synthesised on, and the way from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.diffusion import pull_push
+from genai_fill_server.engines.cleanplate.encoding import Floats
+
+Mask = npt.NDArray[np.bool_]
+Field = npt.NDArray[np.int32]
+
+RADIUS = 3
+_SMALLEST_SIDE_PX = 24
+_TEXTURE_WEIGHT = 2.0
+_COARSE_THICKNESS_PX = 6.0
+
+
+@dataclass
+class Level:
+    """One size of the picture, padded by the patch radius.
+
+    ``image`` (h, w, 5) holds three colours and two texture planes; both are repainted.
+    ``thickness_px`` is how far the hole's innermost pixel lies from its edge.
+    """
+
+    image: Floats
+    hole: Mask
+    allowed: Mask
+    thickness_px: float
+
+    def copy(self) -> Level:
+        """Return a level whose picture may be painted on its own."""
+        return Level(self.image.copy(), self.hole, self.allowed, self.thickness_px)
+
+
+def thickness(hole: Mask) -> float:
+    """Return how far the innermost pixel of ``hole`` lies from its edge."""
+    return float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
+
+
+def pyramid(encoded: Floats, start: Floats, unknown: Mask) -> list[Level]:
+    """Return the levels, the full size first; none where there is nothing to copy from."""
+    levels: list[Level] = []
+    image, known = np.where(unknown[..., None], start, encoded), (~unknown).astype(np.float32)
+    while True:
+        thick = thickness(known < 0.999)
+        level = _level(image, known < 0.999, thick)
+        if not level.allowed.any():
+            break
+        levels.append(level)
+        height, width = known.shape
+        if min(height, width) < 2 * _SMALLEST_SIDE_PX or thick <= _COARSE_THICKNESS_PX:
+            break
+        half_known = half(known)
+        reduced = half(image * known[..., None])
+        mean = np.asarray(reduced / np.maximum(half_known, 1e-6)[..., None], np.float32)
+        filled = pull_push(mean, (half_known > 0.3).astype(np.float32))
+        # A reduced pixel that is partly known is known: holes must shrink, not grow.
+        image, known = filled, (half_known > 0.3).astype(np.float32)
+    return levels
+
+
+def half(plane: Floats) -> Floats:
+    """Return means of 2 x 2 pixels of (h, w[, c]), an odd edge repeated."""
+    height, width = plane.shape[:2]
+    padded = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // 2, padded.shape[0] // 2)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _level(image: Floats, unknown: Mask, thick: float) -> Level:
+    padded = cv2.copyMakeBorder(
+        image.astype(np.float32), RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101
+    )
+    hole = np.pad(unknown, RADIUS, constant_values=False)
+    free = np.pad(~unknown, RADIUS, constant_values=False).astype(np.uint8)
+    side = 2 * RADIUS + 1
+    allowed = cv2.erode(
+        free, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    colours = np.asarray(padded, np.float32)
+    features = np.dstack([colours, texture(colours, hole)])
+    return Level(np.ascontiguousarray(features), hole, allowed.astype(np.bool_), thick)
+
+
+def texture(padded: Floats, hole: Mask) -> Floats:
+    """Return how busy the picture is, (h, w, 2): mean absolute slope in x and y."""
+    grey = np.asarray(padded.mean(axis=2), np.float32)
+    planes = []
+    known = (~hole).astype(np.float32)
+    for dx, dy in ((1, 0), (0, 1)):
+        slope = np.abs(cv2.Sobel(grey, cv2.CV_32F, dx, dy, ksize=3)) / 4.0
+        weight = cv2.erode(known, np.ones((3, 3), np.uint8))
+        mass = cv2.blur(weight, (9, 9))
+        mean = cv2.blur(slope * weight, (9, 9)) / np.maximum(mass, 1e-6)
+        planes.append(pull_push(np.asarray(mean, np.float32), (mass > 0.1).astype(np.float32)))
+    return np.dstack(planes) * np.float32(_TEXTURE_WEIGHT)
+
+
+def enlarged(field: Field, level: Level) -> Field:
+    """Return the matches of the next coarser level at the size of ``level``."""
+    height, width = level.hole.shape
+    rows = np.clip((np.arange(height) - RADIUS) // 2 + RADIUS, 0, field.shape[0] - 1)
+    columns = np.clip((np.arange(width) - RADIUS) // 2 + RADIUS, 0, field.shape[1] - 1)
+    coarse = field[rows][:, columns]
+    odd_rows = (np.arange(height) - RADIUS) % 2
+    odd_columns = (np.arange(width) - RADIUS) % 2
+    big = (coarse - RADIUS) * 2 + RADIUS
+    big[..., 0] += odd_rows[:, None]
+    big[..., 1] += odd_columns[None]
+    return np.asarray(big, np.int32)
+
+
+def paint_from_coarse(level: Level, painted: Floats, field: Field) -> None:
+    """Start a level with the pixels that the coarser level's matches point at."""
+    height, width = level.hole.shape
+    rows = np.clip(field[..., 0], RADIUS, height - RADIUS - 1)
+    columns = np.clip(field[..., 1], RADIUS, width - RADIUS - 1)
+    good = level.hole & ~level.hole[rows, columns] & (field[..., 0] > 0)
+    level.image[good] = level.image[rows, columns][good]
+    rest = level.hole & ~good
+    if rest.any():
+        inner = painted[RADIUS:-RADIUS, RADIUS:-RADIUS]
+        size = (inner.shape[1] * 2, inner.shape[0] * 2)
+        big = cv2.resize(inner, size, interpolation=cv2.INTER_LINEAR)
+        padded = cv2.copyMakeBorder(
+            big, RADIUS, RADIUS + 1, RADIUS, RADIUS + 1, cv2.BORDER_REFLECT_101
+        )[:height, :width]
+        level.image[rest] = padded[rest]

@@ -1,0 +1,272 @@
+"""How one level of the picture is painted: inwards from its edge, then until it is settled.
+
+The coarsest level is peeled, as in A. Criminisi et al., "Region Filling and Object Removal by
+Exemplar-Based Image Inpainting", IEEE TIP 2004. Every level then alternates PatchMatch search
+and voting, after Y. Wexler et al., "Space-Time Completion of Video", PAMI 2007.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.guides import Guide, depth_from_edge, mixed_in
+from genai_fill_server.engines.cleanplate.kernels import (
+    COLOURS,
+    match_patches,
+    measure_patches,
+    peel_patches,
+    random_states,
+    vote_patches,
+)
+from genai_fill_server.engines.cleanplate.levels import RADIUS, Field, Level, Mask, texture
+from genai_fill_server.engines.cleanplate.waves import Runner, shares, waves
+from genai_fill_server.service.ports import Watch
+
+_TRUST_FALLOFF = 2.0
+_LOOSENED = 0.5
+_WAY_PRICE = 0.02
+_SHIFT_LIMIT = np.float32(0.25)
+_BITE = 12000
+_PEEL_CHOICES = 20000
+_PEEL_BITE = 16
+_PEEL_REACH_PX = 48
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a picture is synthesised: seed, rounds at the full size, who is asked and works."""
+
+    seed: int
+    rounds: int
+    watch: Watch
+    run: Runner
+
+
+def peeled(level: Level, drawn: Mask, manner: Manner) -> Field:
+    """Paint the coarsest level from the hole's edge inwards; return where pixels came from.
+
+    Lines that enter the hole are carried on before any average can wash them out. What a
+    guide has ``drawn`` is known from the start.
+    """
+    height, width = level.hole.shape
+    choices = np.ascontiguousarray(np.argwhere(level.allowed), np.int32)
+    choices = np.ascontiguousarray(choices[:: max(1, len(choices) // _PEEL_CHOICES)])
+    field = np.zeros((height, width, 2), np.int32)
+    known = (~level.hole | drawn).astype(np.uint8)
+    while not known.all():
+        manner.watch.check()
+        edge = (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0) & (known == 0)
+        if not edge.any():
+            break
+        ring, matches = _best_of_all(level, known, edge, choices, manner)
+        rows, columns = ring[:, 0], ring[:, 1]
+        level.image[rows, columns] = level.image[matches[:, 0], matches[:, 1]]
+        field[rows, columns] = matches
+        known[rows, columns] = 1
+    if drawn.any():
+        ring, matches = _best_of_all(level, known, drawn, choices, manner)
+        field[ring[:, 0], ring[:, 1]] = matches
+    return field
+
+
+def _best_of_all(
+    level: Level,
+    known: npt.NDArray[np.uint8],
+    where: Mask,
+    choices: npt.NDArray[np.int32],
+    manner: Manner,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the pixels of ``where`` (n, 2) and the best choice for each."""
+    height, width = where.shape
+    ring = np.ascontiguousarray(np.argwhere(where), np.int32)
+    inner = np.clip(ring, RADIUS, np.array([height, width]) - RADIUS - 1).astype(np.int32)
+    inner = np.ascontiguousarray(inner)
+    matches = np.zeros_like(ring)
+    manner.run(
+        [
+            partial(
+                peel_patches,
+                level.image,
+                known,
+                inner[start : start + _PEEL_BITE],
+                choices,
+                matches[start : start + _PEEL_BITE],
+                RADIUS,
+                _PEEL_REACH_PX,
+            )
+            for start in range(0, len(ring), _PEEL_BITE)
+        ]
+    )
+    return ring, matches
+
+
+def settled(level: Level, field: Field, depth: int, guide: Guide, manner: Manner) -> Field:
+    """Alternate search and repainting until a level is settled; return its field."""
+    search = _search_of(level, field, depth, manner)
+    inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
+    hole = level.hole.astype(np.uint8)
+    held = guide.held(depth, level)
+    # The hole's edge knows what belongs there; its middle only what was guessed before.
+    away_px = depth_from_edge(level, guide.trusted(depth, level))
+    trust = np.where(search.matched, np.power(_TRUST_FALLOFF, -away_px), 0.0).astype(np.float32)
+    turns = manner.rounds if depth == 0 else manner.rounds + 2 * min(depth, 4)
+    for turn in range(turns):
+        mixed_in(level, held, 1 - _LOOSENED * turn / turns)
+        search.run(manner.seed * 1009 + depth * 64 + turn)
+        last = depth == 0 and turn == turns - 1
+        wanted = search.distance[search.matched]
+        scale = np.float32(max(1e-6, 0.3 * float(np.percentile(wanted, 60))))
+        _repaint(search, hole, inside, trust, scale, last)
+    return search.field
+
+
+def unlikeness(level: Level, field: Field, depth: int, manner: Manner) -> float:
+    """Return how far the patches of a painted level are from the nearest known ones."""
+    search = _search_of(level, field, depth, manner)
+    search.run(manner.seed + 5)
+    return float(search.distance[search.matched].mean(dtype=np.float64))
+
+
+def busyness(level: Level) -> float:
+    """Return how much texture a painted level has in its hole."""
+    planes = texture(np.ascontiguousarray(level.image[..., :COLOURS]), np.zeros_like(level.hole))
+    return float(planes[level.hole].mean(dtype=np.float64))
+
+
+def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Search:
+    height, width = level.hole.shape
+    grown = cv2.dilate(level.hole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    inside_frame = np.zeros_like(grown)
+    inside_frame[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = True
+    matched = grown & inside_frame
+    return _Search(
+        level=level,
+        depth=depth,
+        matched=matched,
+        wanted=np.ascontiguousarray(np.argwhere(matched), np.int32),
+        field=_valid_field(level, field, matched, manner.seed + depth),
+        distance=np.full((height, width), np.inf, np.float32),
+        shifts=np.zeros((height, width, 3), np.float32),
+        watch=manner.watch,
+        runner=manner.run,
+    )
+
+
+def _repaint(
+    search: _Search,
+    hole: npt.NDArray[np.uint8],
+    inside: npt.NDArray[np.int32],
+    trust: Floats,
+    scale: np.float32,
+    last: bool,
+) -> None:
+    """Paint the hole with what its patches say; ``last`` copies instead of averaging."""
+    image = search.level.image
+    found = (search.field, search.distance, search.shifts)
+    # No pixel of the hole is ever copied from, so each may be repainted on its own.
+    search.runner(
+        [
+            partial(vote_patches, image, hole, inside[share], *found, trust, RADIUS, scale, last)
+            for share in shares(len(inside))
+        ]
+    )
+
+
+@dataclass
+class _Search:
+    """The nearest-neighbour field of one level and what improves it."""
+
+    level: Level
+    depth: int
+    matched: Mask
+    wanted: npt.NDArray[np.int32]
+    field: Field
+    distance: Floats
+    shifts: Floats
+    watch: Watch
+    runner: Runner
+
+    def __post_init__(self) -> None:
+        self._forth = waves(self.wanted, forward=True)
+        self._back = waves(np.ascontiguousarray(self.wanted[::-1]), forward=False)
+
+    def run(self, seed: int) -> None:
+        """Measure the field on the picture as it is now, then improve it both ways."""
+        features = self.level.image.copy()
+        price = np.float32(_WAY_PRICE * 2.0**self.depth)
+        self.runner(
+            [
+                partial(
+                    measure_patches,
+                    features,
+                    self.wanted[share],
+                    self.field,
+                    self.distance,
+                    self.shifts,
+                    RADIUS,
+                    _SHIFT_LIMIT,
+                    price,
+                )
+                for share in shares(len(self.wanted))
+            ]
+        )
+        allowed = self.level.allowed.astype(np.uint8)
+        for turn in range(2):
+            states = self._states(seed * 2 + turn)
+            order = self.wanted if turn == 0 else self.wanted[::-1]
+            states = states if turn == 0 else self._turned(states)
+            for wave in self._forth if turn == 0 else self._back:
+                # In waves, so that a cancel is noticed within a fraction of a second.
+                self.watch.check()
+                self.runner(
+                    [
+                        partial(
+                            match_patches,
+                            features,
+                            allowed,
+                            np.ascontiguousarray(order[part]),
+                            self.field,
+                            self.distance,
+                            self.shifts,
+                            RADIUS,
+                            _SHIFT_LIMIT,
+                            price,
+                            turn == 0,
+                            states[part],
+                        )
+                        for part in wave
+                    ]
+                )
+
+    def _states(self, seed: int) -> npt.NDArray[np.uint64]:
+        """Return the random state of each wanted centre, a sequence for each bite of them."""
+        states = np.empty(len(self.wanted), np.uint64)
+        reach = max(self.level.allowed.shape)
+        for start in range(0, len(states), _BITE):
+            random_states(states[start : start + _BITE], reach, np.uint64(seed * 1000003 + start))
+        return states
+
+    def _turned(self, states: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        """Return states for the reverse order; each bite keeps its sequence from its start."""
+        starts = range(0, len(states), _BITE)
+        bites = [states[start : start + _BITE] for start in reversed(starts)]
+        return np.concatenate([np.zeros(0, np.uint64), *bites])
+
+
+def _valid_field(level: Level, field: Field, matched: Mask, seed: int) -> Field:
+    """Return a field whose matched entries all point at allowed centres."""
+    height, width = level.hole.shape
+    choices = np.argwhere(level.allowed).astype(np.int32)
+    random = np.random.default_rng(seed)
+    fresh = choices[random.integers(0, len(choices), (height, width))]
+    rows = np.clip(field[..., 0], 0, height - 1)
+    columns = np.clip(field[..., 1], 0, width - 1)
+    good = level.allowed[rows, columns] & (field[..., 0] == rows) & (field[..., 1] == columns)
+    result = np.where((good & matched)[..., None], field, fresh)
+    return np.ascontiguousarray(result.astype(np.int32))
