@@ -1,14 +1,15 @@
 """Painted and approved frames, carried through the shot in place of what would be found.
 
 A patch is a frame with an alpha: where that is not 0, its picture holds. On its own frame it
-is taken as it is; on others it is brought there by the motion of the plane it lies on, with
-the light of the frame it comes to. Between two patches the nearer one shows, with a dissolve
-half-way; what neither shows the next nearest may.
+is taken as it is; on others each part of it is brought there by the motion of the plane that
+part lies on, with the light of the frame it comes to. Between two patches the nearer one
+shows, with a dissolve half-way; what neither shows the next nearest may.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,8 +23,8 @@ from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.motion import CameraMotion, warped
-from genai_fill_server.engines.cleanplate.planes import Matrix, Points, moved
-from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
+from genai_fill_server.engines.cleanplate.planes import Points, moved
+from genai_fill_server.engines.cleanplate.proxies import Proxies, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds
 from genai_fill_server.engines.cleanplate.trails import Trail
 from genai_fill_server.engines.cleanplate.transfer import (
@@ -44,6 +45,7 @@ _A_SIDE = 2
 _KEPT_PICTURES = 2 * _A_SIDE
 _MARGIN_PX = 8
 _COARSE_STEP = 4
+_LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Patch:
     """One patch: linear ``pixels`` of ``window`` (plate from 0), and where they hold.
 
     ``weight`` is 0 to 1, ``blocked`` marks pixels that are neither patch nor background.
-    ``shown`` is the weight at the proxies' size as bytes; ``plane`` the patch's plane.
+    ``shown`` is the weight at the proxies' size as bytes. ``planes`` maps the numbers of the
+    planes on which it lies to the share (h, w of the proxies, 0 to 1) that each has of a pixel;
+    a patch of one plane has it everywhere and no map.
     """
 
     frame: int
@@ -60,7 +64,7 @@ class Patch:
     weight: Floats
     blocked: npt.NDArray[np.uint8]
     shown: npt.NDArray[np.uint8]
-    plane: int
+    planes: Mapping[int, Floats | None]
 
 
 @dataclass
@@ -123,7 +127,6 @@ class Patches:
         self._motion = motion
         self._artist = artist
         self._trails: dict[int, Trail] = {}
-        self._planes: dict[int, int] = {}
         self._holding: dict[int, bool] = {}
         self._pictures: OrderedDict[int, Patch | None] = OrderedDict()
         self.frames: tuple[int, ...] = tuple(
@@ -167,10 +170,13 @@ class Patches:
         scale = np.diag([float(_COARSE_STEP), float(_COARSE_STEP), 1.0])
         for number in self._near(frame):
             patch = self._patch(number)
-            matrix = self._matrix(frame, patch)
-            if patch is not None and matrix is not None:
-                seen = warped(patch.shown, matrix @ region.offset @ scale, (width, height), False)
-                shown |= seen[coarse_hole] > 0
+            for plane, share in patch.planes.items() if patch is not None else ():
+                matrix = self._trail(number).from_frame(frame, plane)
+                if patch is not None and matrix is not None:
+                    part = patch.shown if share is None else patch.shown * (share > 0.5)
+                    at = matrix @ region.offset @ scale
+                    seen = warped(np.asarray(part, np.uint8), at, (width, height), False)
+                    shown |= seen[coarse_hole] > 0
         return shown
 
     def _near(self, frame: int) -> tuple[int, ...]:
@@ -213,22 +219,38 @@ class Patches:
         return encoded, (weight > 0.0).astype(np.float32)
 
     def _carried(self, number: int, target: Target, lookup: Lookup) -> tuple[Floats, Floats]:
-        """Return encoded colours (n, 3) and weights (n,) of a patch, brought to the target."""
-        self._watch.check()
-        nothing = np.zeros((len(lookup.x), 3), np.float32), np.zeros(len(lookup.x), np.float32)
-        patch = self._patch(number)
-        matrix = self._matrix(target.proxy.frame, patch)
-        source = self._proxies.get(number)
-        if patch is None or matrix is None or source is None:
-            return nothing
-        place, gain = self._placed(target, lookup, self._way(target, source, matrix, patch))
-        encoded, weight = _sampled(patch, place)
-        return brightened(encoded, gain), weight
+        """Return encoded colours (n, 3) and weights (n,) of a patch, brought to the target.
 
-    def _way(self, target: Target, source: Proxy, matrix: Matrix, patch: Patch) -> Way:
-        alone = self._trail(patch.frame).is_single
-        place = self._artist.place(target, patch.frame)
-        return Way(source, matrix, patch.plane, alone, place)
+        Plane by plane; where two come to one pixel, that shows which has more of it.
+        """
+        self._watch.check()
+        colours = np.zeros((len(lookup.x), 3), np.float32)
+        weights = np.zeros(len(lookup.x), np.float32)
+        patch, source = self._patch(number), self._proxies.get(number)
+        if patch is None or source is None:
+            return colours, weights
+        known = self._artist.place(target, number)
+        planes = patch.planes if known is None else {next(iter(patch.planes)): None}
+        for plane, share in planes.items():
+            matrix = self._trail(number).from_frame(target.proxy.frame, plane)
+            if matrix is None:
+                continue
+            way = Way(source, matrix, plane, self._trail(number).is_single, known)
+            place, gain = self._placed(target, lookup, way)
+            encoded, weight = _sampled(patch, place)
+            if share is not None:
+                weight = weight * self._share_at(share, place)
+            more = weight > weights
+            colours[more] = brightened(encoded, gain)[more]
+            weights[more] = weight[more]
+        return colours, weights
+
+    def _share_at(self, share: Floats, place: Floats) -> Floats:
+        """Return a plane's share (0 or 1) at full-size places; 0 where they are nowhere."""
+        at = (place - np.float32((self._proxies.factor - 1) / 2)) / self._proxies.factor
+        at = np.where(np.isfinite(at), at, np.float32(-1e4)).astype(np.float32)
+        read = Lookup(np.ascontiguousarray(at[:, 0]), np.ascontiguousarray(at[:, 1])).read(share)
+        return (read > 0.5).astype(np.float32)
 
     def _placed(self, target: Target, lookup: Lookup, way: Way) -> tuple[Floats, Floats]:
         """Return where the hole lies in the patch's plate, and the light it needs (log2)."""
@@ -242,11 +264,6 @@ class Patches:
         at = np.column_stack([lookup.x + target.region.x0, lookup.y + target.region.y0])
         place = moved(way.matrix, at.astype(np.float32)) * np.float32(factor)
         return place + np.float32((factor - 1) / 2), np.zeros((len(at), 3), np.float32)
-
-    def _matrix(self, frame: int, patch: Patch | None) -> Matrix | None:
-        if patch is None:
-            return None
-        return self._trail(patch.frame).from_frame(frame, patch.plane)
 
     def _trail(self, frame: int) -> Trail:
         if frame not in self._trails:
@@ -284,18 +301,49 @@ class Patches:
             np.ascontiguousarray(weight, np.float32),
             blocked.astype(np.uint8),
             small,
-            self._plane(frame, small),
+            self._planes_of(frame, small),
         )
 
-    def _plane(self, frame: int, shown: npt.NDArray[np.uint8]) -> int:
-        """Return on which plane of its frame a patch lies: that of the points round it."""
-        if frame not in self._planes:
-            contours, _ = cv2.findContours(shown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-            rims = [contour.reshape(-1, 2) for contour in contours]
-            rim: Points = np.concatenate([np.zeros((0, 2), np.float32), *rims]).astype(np.float32)
-            thinned = rim[:: max(1, len(rim) // 64)]
-            self._planes[frame] = self._trail(frame).plane_near(thinned)
-        return self._planes[frame]
+    def _planes_of(self, frame: int, shown: npt.NDArray[np.uint8]) -> Mapping[int, Floats | None]:
+        """Return on which planes of its frame a patch lies, and where on which.
+
+        Every few pixels are asked; planes that have next to nothing of it do not count.
+        """
+        trail = self._trail(frame)
+        if trail.is_single or not shown.any():
+            return {0: None}
+        rows, columns = (np.arange(0, size, _COARSE_STEP) for size in shown.shape)
+        held = shown[np.ix_(rows, columns)] > 0
+        at = np.argwhere(held) if held.any() else np.zeros((0, 2), np.int64)
+        wanted: Points = (at[:, ::-1] * _COARSE_STEP).astype(np.float32)
+        labels = trail.planes_at(wanted)
+        counts = np.bincount(labels, minlength=1)
+        found = [int(p) for p in np.argsort(-counts) if counts[p] > _LEAST_SHARE * len(labels)]
+        if len(found) < 2:
+            return {found[0] if found else 0: None}
+        return {plane: self._spread(at, labels, plane, found, shown.shape) for plane in found}
+
+    def _spread(
+        self,
+        at: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.uint8],
+        plane: int,
+        found: Sequence[int],
+        shape: tuple[int, ...],
+    ) -> Floats:
+        """Return the share (h, w) of one plane, from the labels of every few pixels.
+
+        Outside the patch the nearest label goes on, so that its edge is whole.
+        """
+        grid = tuple(-(-size // _COARSE_STEP) for size in shape)
+        kept = np.where(np.isin(labels, found), labels, found[0])
+        mine, some = np.zeros(grid, np.float32), np.zeros(grid, np.float32)
+        mine[at[:, 0], at[:, 1]] = kept == plane
+        some[at[:, 0], at[:, 1]] = 1.0
+        whole = self._kit.device.pull_push(mine, some)
+        size = (grid[1] * _COARSE_STEP, grid[0] * _COARSE_STEP)
+        large = cv2.resize(np.ascontiguousarray(whole), size, interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(large[: shape[0], : shape[1]], np.float32)
 
     def _small(self, alpha: Floats) -> npt.NDArray[np.uint8]:
         size = (self._proxies.width, self._proxies.height)

@@ -8,10 +8,16 @@ depend on which frames were asked for before.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.motion import CameraMotion, Step, Ways, linked
 from genai_fill_server.engines.cleanplate.planes import Matrix, Points, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy
+
+_VOTE_PX = 6.0
+"""How near points of a frame are as good as at the spot itself when they vote for a plane."""
+
+_AT_ONCE = 2048
 
 
 class Trail:
@@ -28,20 +34,23 @@ class Trail:
         # The ends of the trail so far, backwards and forwards: a frame and the one before it.
         self._ends: dict[int, tuple[int, int | None]] = {-1: (frame, None), 1: (frame, None)}
 
-    def plane_near(self, points_wanted: Points) -> int:
-        """Return the plane on which most tracked points near ``points_wanted`` lie.
+    def planes_at(self, wanted: Points) -> npt.NDArray[np.uint8]:
+        """Return the plane on which each of ``wanted`` lies, (n,): that of the points round it.
 
-        ``points_wanted`` (n, 2) are proxy pixels of the trail's own frame; the nearest
-        twenty points to any of them vote.
+        ``wanted`` (n, 2) are proxy pixels of the trail's own frame. Every tracked point votes,
+        a near one with far more weight (Shepard, 1968).
         """
-        if self._start is None or len(self._start.matrices) == 1 or len(points_wanted) == 0:
-            return 0
-        known = self._start.start
-        if len(known.points) == 0:
-            return 0
-        apart = ((known.points[:, None] - points_wanted[None]) ** 2).sum(axis=2).min(axis=1)
-        nearest = np.argsort(apart, kind="stable")[:20]
-        return int(np.bincount(known.planes[nearest]).argmax())
+        labels = np.zeros(len(wanted), np.uint8)
+        if self._start is None or len(self._start.start.points) == 0:
+            return labels
+        known, count = self._start.start, len(self._start.matrices)
+        member = np.eye(count, dtype=np.float32)[known.planes]
+        for begin in range(0, len(wanted) if count > 1 else 0, _AT_ONCE):
+            part = wanted[begin : begin + _AT_ONCE]
+            apart = ((part[:, None] - known.points[None]) ** 2).sum(axis=2)
+            votes = (1.0 / np.square(apart + np.float32(_VOTE_PX**2))) @ member
+            labels[begin : begin + _AT_ONCE] = votes.argmax(axis=1)
+        return labels
 
     def from_frame(self, frame: int, plane: int) -> Matrix | None:
         """Return the matrix from ``frame`` to the trail's own frame by one of its planes.

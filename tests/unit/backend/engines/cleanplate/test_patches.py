@@ -166,6 +166,33 @@ def test_a_patch_moves_with_the_plane_that_it_lies_on(on_near):
             assert np.hypot(*(centroid_near(made.pixels, point, 8) - point)) < 0.5
 
 
+class BothPlanes(TwoPlanes):
+    """Two mattes: one moves with the near plane, one with the far."""
+
+    def __init__(self):
+        super().__init__(on_near=True)
+        self._other._centre = np.array([self.width * 0.5, self.height * 0.2])
+
+    def dots(self, frame):
+        """Where the dots painted at `PAINT` belong, on either plane."""
+        near = self.moved(dots_of(self), PAINT, frame)
+        far = self._other.moved(dots_of(self._other), PAINT, frame)
+        return np.concatenate([near, far])
+
+    def matte(self, frame):
+        return np.maximum(super().matte(frame), self._other.matte(frame))
+
+
+def test_each_part_of_a_patch_moves_with_the_plane_that_this_part_lies_on():
+    scene = BothPlanes()
+    over = scene.background(PAINT)
+    picture = dots_at((scene.height, scene.width), scene.dots(PAINT), over=over)
+    shot = scene.shot().with_inputs({InputRole.PATCH: {PAINT: (picture, scene.matte(PAINT))}})
+    for frame, made in fill(shot).items():
+        for point in scene.dots(frame):
+            assert np.hypot(*(centroid_near(made.pixels, point, 8) - point)) < 0.75
+
+
 def test_the_recipe_tells_patched_pixels_from_real_ones():
     scene = KnownMotion(frames=6)
     watch = QuietWatch()
