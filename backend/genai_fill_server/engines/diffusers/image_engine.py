@@ -127,10 +127,11 @@ class ImageEngine(ModelEngine):
             return dict(zip(takes, painter.filled(scene, call), strict=True))
 
     def _takes_at_once(self, loaded: Loaded, job: EngineJob) -> TakesAtOnce:
-        from genai_fill_server.engines.diffusers.runtime import free_gb
+        from genai_fill_server.engines.diffusers.runtime import free_gb, give_memory_back
 
         wanted = int(job.options.get(TAKES_AT_ONCE, 1))
-        if not wanted and loaded.is_whole:
+        if not wanted and loaded.is_whole and len(job.seeds) > 1:
+            give_memory_back(loaded.device)  # what an earlier job left is as good as free
             room = free_gb(loaded.device)
             wanted = fitting(len(job.seeds), room, self._model.family.working_gb)
         return TakesAtOnce(max(1, min(wanted, len(job.seeds))), job.scratch_dir)

@@ -195,10 +195,12 @@ def checked_output(pixels: Any, size: tuple[int, ...]) -> FloatImage:
 def detail_options(options: Options) -> Options:
     """Return the options of a tile's call: low strength, from what is there.
 
-    At least one step is made, however few steps there are.
+    The strength is rounded down to whole steps, one at least: pipelines that are asked for a
+    part of a step make a whole one more.
     """
-    strength = max(float(options[DETAIL]), 1.01 / int(options["steps"]))
-    return {**options, "strength": min(1.0, strength), HOLE_CONTENT: PLATE}
+    steps = int(options["steps"])
+    made = max(1, int(steps * float(options[DETAIL]) + 1e-6))
+    return {**options, "strength": made / steps, HOLE_CONTENT: PLATE}
 
 
 def _generators(seeds: tuple[int, ...], first: Any) -> Any:
