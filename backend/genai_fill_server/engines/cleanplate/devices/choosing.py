@@ -86,15 +86,17 @@ def _why_no_cuda(worker: str, *, look: bool) -> tuple[str, str] | None:
         )
     if look and not has_driver():
         return "There is no CUDA driver.", "Install NVIDIA's driver."
-    from genai_fill_server.engines.cleanplate.devices.torch_device import cuda_devices
-
+    try:
+        from genai_fill_server.engines.cleanplate.devices.torch_device import cuda_devices
+    except (ImportError, OSError) as error:
+        return f"torch does not load: {error}.", "Install it again: pip install 'genai-fill[gpu]'."
     count = cuda_devices()
     if count == 0:
         return (
             "torch sees no CUDA device.",
             "Check the driver with nvidia-smi, and that torch is a build for CUDA.",
         )
-    if int(number or 0) >= count:
+    if number and not (number.isdecimal() and int(number) < count):
         return f"{worker!r} is not one of {count} CUDA devices.", "Have models.device changed."
     return None
 

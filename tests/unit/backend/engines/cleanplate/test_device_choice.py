@@ -58,6 +58,7 @@ def fill(device="auto", worker="auto", shot=None):
         ("auto", "mps", []),
         ("cpu", "cuda:1", []),
         ("auto", "cuda:2", []),
+        ("auto", "cuda:first", []),
     ],
 )
 def test_the_worker_s_device_is_kept_to(two_cuda_devices, asked, worker, taken):
@@ -98,6 +99,17 @@ def test_without_torch_the_clean_plate_fills_as_ever(monkeypatch):
     np.testing.assert_array_equal(got, wanted)
     assert watch.notes["cleanplate"]["device"] == "cpu"
     assert not choosing.has_torch()
+
+
+def test_a_torch_that_does_not_load_is_as_none(monkeypatch):
+    module = "genai_fill_server.engines.cleanplate.devices.torch_device"
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(choosing, "has_driver", lambda: True)
+    monkeypatch.setattr(choosing, "has_torch", lambda: True)
+
+    assert choosing.choose_device(Where.AUTO, "auto", pytest.fail).name == "cpu"
+    with pytest.raises(InvalidOption, match="torch does not load"):
+        choosing.choose_device(Where.CUDA, "auto", pytest.fail)
 
 
 def test_torch_is_not_imported_where_there_is_no_driver():
