@@ -39,7 +39,7 @@ DEFAULT_CACHE_BYTES = 768 * 1024 * 1024
 """Half-float plates of 1080p in reach of a frame fit, and of 4K the rows round a hole."""
 
 BAND_ROWS = 64
-"""Rows of a band: a multiple of the rows that every EXR compression packs together."""
+"""Rows of a band: a multiple of the rows that EXR compressions pack together (DWAB: 256)."""
 
 MAX_HEADERS = 64
 """How many headers are kept: their metadata may be large, and shots are long."""
@@ -160,23 +160,21 @@ class DiskPlate(_Sequence):
         """Return the bands of the data window ``have`` that hold ``shared``, with their pixels."""
         first = (shared.y0 - have.y0) // BAND_ROWS
         last = (shared.y1 - 1 - have.y0) // BAND_ROWS
-        bands = {
-            number: Window(
-                have.x0,
-                have.y0 + number * BAND_ROWS,
-                have.x1,
-                min(have.y1, have.y0 + (number + 1) * BAND_ROWS),
-            )
-            for number in range(first, last + 1)
-        }
+        wanted = range(first, last + 1)
         with self._locks[frame % _LOCKS]:
-            found = {number: self._cache.find(self._key(frame, number)) for number in bands}
-            for run in _runs([number for number, rows in found.items() if rows is None]):
-                found.update(self._read_run(frame, [bands[number] for number in run], run))
-        return [(bands[number], rows) for number, rows in found.items() if rows is not None]
+            found = {number: self._cache.find(self._key(frame, number)) for number in wanted}
+            missing = [number for number, rows in found.items() if rows is None]
+            if missing and not self.path(frame).lower().endswith(".exr"):
+                # Other formats are read from the top, however little is wanted.
+                missing = list(range(-(-have.height // BAND_ROWS)))
+            for run in _runs(missing):
+                found.update(self._read_run(frame, have, run))
+        parts = ((_band(have, number), found[number]) for number in wanted)
+        return [(band, rows) for band, rows in parts if rows is not None]
 
-    def _read_run(self, frame: int, bands: list[Window], numbers: list[int]) -> dict[int, Stored]:
+    def _read_run(self, frame: int, have: Window, numbers: list[int]) -> dict[int, Stored]:
         """Read neighbouring bands at once and keep each on its own."""
+        bands = [_band(have, number) for number in numbers]
         whole = bands[0].union(bands[-1])
         pixels = read_stored_rgb(
             self.path(frame), frame, whole, self._plate.layer, self._plate.view
@@ -190,7 +188,13 @@ class DiskPlate(_Sequence):
         return found
 
     def _key(self, frame: int, number: int) -> tuple[object, ...]:
-        return self._plate, frame, number
+        return self._plate, self.path(frame), number
+
+
+def _band(have: Window, number: int) -> Window:
+    """Return one band of a data window."""
+    top = have.y0 + number * BAND_ROWS
+    return Window(have.x0, top, have.x1, min(have.y1, top + BAND_ROWS))
 
 
 def _runs(numbers: list[int]) -> list[list[int]]:

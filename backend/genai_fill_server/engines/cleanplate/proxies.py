@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import MissingFrames
+from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
@@ -34,12 +35,12 @@ MATTE_THRESHOLD = 1.0 / 1024.0
 PROXY_SIDE_PX = 1024
 """The longer side of a proxy stays at or below this."""
 
-AHEAD_BYTES = 512 * 1024 * 1024
-"""How much memory the plates and mattes may take of which proxies are made ahead."""
+STRIP_ROWS = 256
+"""Rows of a plate that are reduced at once, about."""
 
 _VALID = np.uint8(255)
-_BYTES_PER_PIXEL = 16
-_MOST_AHEAD = 8
+_EMPTY_SHARE = 0.9
+_MOST_AHEAD = 6
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,26 @@ def hole_of(matte: FloatMatte) -> npt.NDArray[np.bool_]:
     return np.asarray(~(matte <= MATTE_THRESHOLD), np.bool_)
 
 
+@dataclass(frozen=True)
+class _Strip:
+    """Some rows of a plate: colours and hole at the proxy's size, and what may be amiss.
+
+    ``black`` are the edges (top, bottom, left, right) where they are exactly black.
+    """
+
+    rgb: Floats
+    hole: npt.NDArray[np.bool_]
+    is_broken: bool
+    black: tuple[npt.NDArray[np.bool_], ...]
+
+
+def _may_be_empty(strips: list[_Strip]) -> bool:
+    """Whether a plate in strips has an edge that is as good as black all along."""
+    left, right = (np.concatenate([strip.black[side] for strip in strips]) for side in (2, 3))
+    edges = (strips[0].black[0], strips[-1].black[1], left, right)
+    return any(bool(edge.mean() > _EMPTY_SHARE) for edge in edges)
+
+
 def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
     """Return the exactly black region along the frame's edge, None if there is none.
 
@@ -76,7 +97,7 @@ def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
     all channels over a whole border; where it is, losing it as a source costs nothing.
     """
     edges = (rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1])
-    if not any(bool((edge == 0.0).all(axis=-1).mean() > 0.9) for edge in edges):
+    if not any(bool((edge == 0.0).all(axis=-1).mean() > _EMPTY_SHARE) for edge in edges):
         return None
     black = (rgb == 0.0).all(axis=-1).astype(np.uint8)
     count, labels = cv2.connectedComponents(black, connectivity=4)
@@ -104,8 +125,6 @@ class Proxies:
         self.factor = proxy_factor(window.width, window.height)
         self.width = -(-window.width // self.factor)
         self.height = -(-window.height // self.factor)
-        plate_bytes = _BYTES_PER_PIXEL * max(1, window.width * window.height)
-        self._ahead = max(1, min(_MOST_AHEAD, AHEAD_BYTES // plate_bytes))
 
     def look_ahead(self, frames: Iterable[int], threads: Executor) -> None:
         """Begin with the next proxies of ``frames`` on other threads, a few at a time.
@@ -115,7 +134,7 @@ class Proxies:
         for frame in [frame for frame, future in self._coming.items() if future.done()]:
             self._take_in(frame)
         for frame in frames:
-            if len(self._coming) >= self._ahead:
+            if len(self._coming) >= _MOST_AHEAD:
                 break
             if frame not in self._kept and frame not in self._coming:
                 self._coming[frame] = threads.submit(self._make, frame)
@@ -147,33 +166,61 @@ class Proxies:
     def _make(self, frame: int) -> Proxy | None:
         if frame not in self._shot.reach or not self._shot.has_frame(frame):
             return None
-        window = self._shot.plate_window
         try:
-            plate, broken = without_nonfinite(self._shot.plate(frame, window))
-            matte = self._shot.matte(frame, window)
+            strips = [self._strip(frame, window) for window in self._windows()]
         except MissingFrames:
             # Where the matte is unknown the object may be in view: no source.
             return None
-        hole = any_above(matte, self.factor, MATTE_THRESHOLD)
-        border = _empty_border(plate)
-        if broken is None and border is None:
-            return self._reduced(frame, plate, hole, ~hole)
-        unusable = hole_of(matte)
-        for more in (broken, border):
+        rgb = np.concatenate([strip.rgb for strip in strips])
+        hole = np.concatenate([strip.hole for strip in strips])
+        if any(strip.is_broken for strip in strips) or _may_be_empty(strips):
+            return self._reduced(frame, *self._of_whole(frame), hole)
+        return self._reduced(frame, rgb, ~hole, hole)
+
+    def _windows(self) -> list[Window]:
+        """Return the plate's window in strips of whole rows of the proxy.
+
+        A strip stays in the processor's cache from one pass over it to the next, and takes
+        its memory from what the strip before gave back; a whole plate does neither.
+        """
+        plate = self._shot.plate_window
+        rows = max(1, STRIP_ROWS // self.factor) * self.factor
+        tops = range(plate.y0, plate.y1, rows)
+        return [Window(plate.x0, top, plate.x1, min(top + rows, plate.y1)) for top in tops]
+
+    def _strip(self, frame: int, window: Window) -> _Strip:
+        plate, broken = without_nonfinite(self._shot.plate(frame, window))
+        matte = self._shot.matte(frame, window)
+        black = (plate[0], plate[-1], plate[:, 0], plate[:, -1])
+        return _Strip(
+            self._device.reduced(plate, self.factor),
+            any_above(matte, self.factor, MATTE_THRESHOLD),
+            broken is not None,
+            tuple((edge == 0.0).all(axis=-1) for edge in black),
+        )
+
+    def _of_whole(self, frame: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return a plate's colours and where they may be used, at the proxy's size.
+
+        For plates with pixels that are no numbers or no data.
+        """
+        window = self._shot.plate_window
+        plate, broken = without_nonfinite(self._shot.plate(frame, window))
+        unusable = hole_of(self._shot.matte(frame, window))
+        for more in (broken, _empty_border(plate)):
             if more is not None:
                 unusable |= more
         usable = self._device.reduced((~unusable).astype(np.float32), self.factor) > 0.999
-        return self._reduced(frame, plate, hole, usable)
+        return self._device.reduced(plate, self.factor), np.asarray(usable, np.bool_)
 
     def _reduced(
         self,
         frame: int,
-        plate: Floats,
-        hole: npt.NDArray[np.bool_],
+        rgb: Floats,
         usable: npt.NDArray[np.bool_],
+        hole: npt.NDArray[np.bool_],
     ) -> Proxy:
-        """Return the proxy of a plate; ``hole`` and ``usable`` are of the proxy's size."""
-        rgb = self._device.reduced(plate, self.factor)
+        """Return the proxy of a plate; all arrays are of the proxy's size."""
         light = luma(rgb)
         levels = Levels.of(light, usable).bytes_of(light)
         weight = usable.astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 
 from genai_fill_contract.plate import FrameRange, PlateRef, Window
@@ -123,3 +124,29 @@ def test_threads_that_want_the_same_frame_undo_its_compression_once(plate, readi
         thread.join()
 
     assert readings == [HAVE]
+
+
+def test_a_still_is_read_once_for_all_frames(tmp_path, readings):
+    path = write_exr(tmp_path / "still.exr", grainy(100, 60), "RGB")
+    reader = DiskPlateStore().open_plate(PlateRef(str(path), FrameRange(1, 50)))
+    for frame in (1, 7, 50):
+        reader.read(frame, Window(0, 0, 60, 100))
+
+    assert readings == [Window(0, 0, 60, 100)]
+
+
+def test_a_format_without_rows_of_its_own_is_read_whole_and_once(tmp_path, readings):
+    image = np.round(grainy(200, 40).clip(0, 1) * 255).astype(np.uint8)
+    path = str(tmp_path / "p.png")
+    output = oiio.ImageOutput.create(path)
+    assert output.open(path, oiio.ImageSpec(40, 200, 3, "uint8"))
+    assert output.write_image(image)
+    assert output.close()
+    reader = DiskPlateStore().open_plate(PlateRef(path, FrameRange(1, 1)))
+
+    for y in (150, 0, 60):
+        window = Window(3, y, 33, y + 40)
+        pixels = reader.read(1, window)
+        np.testing.assert_allclose(pixels, image[y : y + 40, 3:33] / 255, atol=1e-6)
+
+    assert readings == [Window(0, 0, 40, 200)]
