@@ -46,6 +46,11 @@ class BackendSettings:
         "Program that starts the backend, with its arguments. "
         "Empty: the environment beside the plug-in's folder.",
     )
+    keep_jobs_days: float = _setting(
+        90.0,
+        "After how many days a finished job is taken off the backend's list; 0 keeps all. Takes "
+        "and the audit log are never touched.",
+    )
     start_timeout_s: float = _setting(20.0, "How long the plug-in waits for a started backend.")
     request_timeout_s: float = _setting(10.0, "How long one request may take.")
 

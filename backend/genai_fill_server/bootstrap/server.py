@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ from genai_fill_server.store.state_dir import Endpoint, StateDir
 
 _LOG = logging.getLogger(__name__)
 _RECOVERY_PAUSE_S = 2.0
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class ServerProcess:
         )
         self._http = HttpServer(app, self._listening, self._streams.close)
         self._url = ""
+        self._keep_jobs_s = settings.backend.keep_jobs_days * _DAY_S
         self._closing = threading.Event()
         self._starting = threading.Thread(target=self._start_work, name="start-work")
 
@@ -201,6 +204,18 @@ class ServerProcess:
         recover_until_done(RecoverJobs(self._store, self._conclude).recover, self._closing.wait)
         if not self._closing.is_set():
             self._workers.start()
+        self._forget_old_jobs()
+
+    def _forget_old_jobs(self) -> None:
+        """Take jobs off the list that ended long ago: once a start is often enough."""
+        if self._keep_jobs_s <= 0 or self._closing.is_set():
+            return
+        try:
+            count = self._store.forget_finished(time.time() - self._keep_jobs_s)
+        except GenAIFillError as error:
+            _LOG.warning("old jobs stay on the list: %s", error)
+        else:
+            _LOG.info("%s old job(s) taken off the list", count)
 
     def _await_stdin(self) -> None:
         while sys.stdin.buffer.read(4096):

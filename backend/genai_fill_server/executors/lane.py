@@ -40,12 +40,14 @@ class LaneTimes:
 
     ``idle_timeout_s``: after which an idle worker ends and gives its memory back.
     ``cancel_grace_s``: how long a worker may take to stop a cancelled job before it is
-    killed. ``poll_s``: how often a waiting lane looks round.
+    killed. ``poll_s``: how often a waiting lane looks round. ``silence_s``: after how long
+    without a word from the worker the job's log says so, and again after as long.
     """
 
     idle_timeout_s: float
     cancel_grace_s: float = 20.0
     poll_s: float = 0.5
+    silence_s: float = 600.0
 
 
 class Lane:
@@ -177,6 +179,7 @@ class Lane:
         bare = tuple(replace(take, frames_done=()) for take in job.takes)
         worker.send(Run(replace(job, takes=bare)))
         deadline: float | None = None
+        heard_s = time.monotonic()
         while not self._stopping.is_set():
             if self._cancel_asked and deadline is None:
                 deadline = time.monotonic() + self._times.cancel_grace_s
@@ -187,13 +190,27 @@ class Lane:
                 self._finished(job.id, message)
                 return
             if message is not None:
+                heard_s = time.monotonic()
                 self._note(job.id, message)
+            elif time.monotonic() - heard_s > self._times.silence_s:
+                heard_s = time.monotonic()
+                self._tell_silence(job.id)
             if deadline is not None and time.monotonic() > deadline:
                 _LOG.warning("the worker did not stop in time: killed")
                 self._kill_worker()
                 self._conclude.cancelled(job.id)
                 return
         self._interrupted(job.id)
+
+    def _tell_silence(self, job_id: str) -> None:
+        for_s = self._times.silence_s
+        spoken = f"{for_s / 60:.0f} minutes" if for_s >= 90 else f"{for_s:g} seconds"
+        _LOG.warning("the worker has said nothing for %s", spoken)
+        self._store.add_log(
+            job_id,
+            f"The worker has told nothing for {spoken}. It may be loading a large model, or be "
+            "stuck: Cancel ends it, the finished frames are kept.",
+        )
 
     def _kill_worker(self) -> None:
         worker, self._worker = self._worker, None

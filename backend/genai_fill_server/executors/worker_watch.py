@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from genai_fill_contract.job import FrameDone, Progress
 from genai_fill_contract.plate import Window
@@ -64,11 +65,11 @@ class WorkerWatch:
             return
         self._phase = progress.phase
         self._reported_s = now
-        self._send(Reported(self._job_id, progress))
+        self._send(Reported(self._job_id, replace(progress, phase=_sayable(progress.phase))))
 
     def log(self, message: str) -> None:
         """Put a line into the job's log that the artist can read."""
-        self._send(Logged(self._job_id, message[:_MAX_LOG_CHARACTERS]))
+        self._send(Logged(self._job_id, _sayable(message)[:_MAX_LOG_CHARACTERS]))
 
     def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
         """Show what is being made; what comes too often or is too large is not sent on."""
@@ -86,3 +87,11 @@ class WorkerWatch:
     def frame_done(self, frame: FrameDone) -> None:
         """Tell that a frame is complete on disk."""
         self._send(FrameWritten(self._job_id, frame))
+
+
+def _sayable(text: str) -> str:
+    """Return ``text`` as it can be stored and sent: half a surrogate pair becomes a mark.
+
+    Names of files that are no UTF-8 have them, and a library may put one into its words.
+    """
+    return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +53,8 @@ class JobProgress:
     def progress(self, phase: str, done: float, total: float) -> None:
         """Tell how far the engine is in its own work; also checks for cancel."""
         self.check()
-        share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+        share = done / total if total > 0 else 0.0
+        share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
         self._tell(phase, share)
 
     def log(self, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -70,12 +71,16 @@ class SubmitJob:
                 f"The idempotency key has {len(idempotency_key)} characters.",
                 hint=f"Use at most {_MAX_KEY_CHARACTERS}.",
             )
-        if not idempotency_key:
-            return Submission(self._queue(request, ""), is_new=True)
-        with self._keys:
-            known = self._store.find_by_key(idempotency_key)
-            if known is None:
-                return Submission(self._queue(request, idempotency_key), is_new=True)
+        known = self._store.find_by_key(idempotency_key) if idempotency_key else None
+        if known is None:
+            # Before the lock: looking at paths may take as long as a network disk pleases.
+            engine = admit(request, self._engines.engines())
+            self._paths.check_request(request, engine)
+            with self._keys if idempotency_key else contextlib.nullcontext():
+                known = self._store.find_by_key(idempotency_key) if idempotency_key else None
+                if known is None:
+                    job = self._queue(request, engine, idempotency_key)
+                    return Submission(job, is_new=True)
         if known.request != request:
             raise InvalidRequest(
                 f"The idempotency key of job {known.id} came with another request.",
@@ -84,9 +89,7 @@ class SubmitJob:
             )
         return Submission(known, is_new=False)
 
-    def _queue(self, request: FillRequest, key: str) -> Job:
-        engine = admit(request, self._engines.engines())
-        self._paths.check_request(request, engine)
+    def _queue(self, request: FillRequest, engine: EngineDescription, key: str) -> Job:
         now = self._clock()
         job_id = new_job_id(now)
         takes = self._allocate(request, job_id)

@@ -23,17 +23,34 @@ _AHEAD = (
 SELECT_JOB = f"SELECT jobs.*, {_LAST_EVENT} AS last_event_id, {_AHEAD} AS ahead FROM jobs"  # noqa: S608
 
 
-def job_from(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
-    """Return the job of a `SELECT_JOB` row with its takes.
+@dataclasses.dataclass(frozen=True)
+class JobRows:
+    """Everything that the database has of one job, not yet made into messages."""
 
-    ``queue_position`` is 1 for the job that runs next.
-    """
+    job: sqlite3.Row
+    takes: Sequence[sqlite3.Row]
+    frames: Sequence[sqlite3.Row]
+
+
+def rows_of(connection: sqlite3.Connection, row: sqlite3.Row) -> JobRows:
+    """Return a `SELECT_JOB` row with the rows of its takes and their finished frames."""
+    key = (row["id"],)
+    takes = connection.execute("SELECT * FROM takes WHERE job_id = ? ORDER BY take_index", key)
+    frames = connection.execute(
+        "SELECT take_index, frame FROM frames WHERE job_id = ? ORDER BY frame", key
+    )
+    return JobRows(row, takes.fetchall(), frames.fetchall())
+
+
+def job_from(read: JobRows) -> Job:
+    """Return the job of its rows. ``queue_position`` is 1 for the job that runs next."""
+    row = read.job
     state = JobState(row["state"])
     return Job(
         id=row["id"],
         state=state,
         request=codec.loads(FillRequest, row["request"], unknown="ignore"),
-        takes=takes_of(connection, row["id"], row["crop"]),
+        takes=_takes_of(read),
         created_s=row["created_s"],
         progress=progress_from(row),
         started_s=row["started_s"],
@@ -44,14 +61,14 @@ def job_from(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     )
 
 
-def readable_jobs(connection: sqlite3.Connection, found: Sequence[sqlite3.Row]) -> tuple[Job, ...]:
-    """Return the jobs of `SELECT_JOB` rows without those that this release cannot read."""
+def readable_jobs(found: Iterable[JobRows]) -> tuple[Job, ...]:
+    """Return the jobs of their rows without those that this release cannot read."""
     jobs: list[Job] = []
-    for row in found:
+    for read in found:
         try:
-            jobs.append(job_from(connection, row))
+            jobs.append(job_from(read))
         except (InputError, MalformedMessage) as error:
-            _LOG.warning("job %s is from another release: %s", row["id"], error.message)
+            _LOG.warning("job %s is from another release: %s", read.job["id"], error.message)
     return tuple(jobs)
 
 
@@ -60,26 +77,19 @@ def progress_from(row: sqlite3.Row) -> Progress:
     return Progress(row["phase"], row["fraction"], row["eta_s"])
 
 
-def takes_of(connection: sqlite3.Connection, job_id: str, crop: str | None) -> tuple[Take, ...]:
-    """Return a job's takes with the frames that are complete on disk.
-
-    ``crop`` is the JSON of the window at the first frame, once known.
-    """
+def _takes_of(read: JobRows) -> tuple[Take, ...]:
+    """Return a job's takes with the frames that are complete on disk, and its crop once known."""
     frames: dict[int, list[int]] = {}
-    for row in connection.execute(
-        "SELECT take_index, frame FROM frames WHERE job_id = ? ORDER BY frame", (job_id,)
-    ):
+    for row in read.frames:
         frames.setdefault(row["take_index"], []).append(row["frame"])
-    rows = connection.execute(
-        "SELECT * FROM takes WHERE job_id = ? ORDER BY take_index", (job_id,)
-    ).fetchall()
+    crop = read.job["crop"]
     return tuple(
         dataclasses.replace(
             codec.loads(Take, row["take"], unknown="ignore"),
             frames_done=tuple(frames.get(row["take_index"], ())),
             crop=codec.loads(Window, crop) if crop else None,
         )
-        for row in rows
+        for row in read.takes
     )
 
 
@@ -103,6 +113,23 @@ def insert_takes(connection: sqlite3.Connection, job_id: str, takes: Iterable[Ta
         "INSERT INTO takes (job_id, take_index, take) VALUES (?, ?, ?)",
         [(job_id, take.index, codec.dumps(take)) for take in takes],
     )
+
+
+def delete_ended(connection: sqlite3.Connection, before_s: float, limit: int) -> int:
+    """Delete at most ``limit`` jobs that ended before ``before_s``, oldest first."""
+    ended = [state.value for state in JobState if state.is_final]
+    marks = ", ".join("?" for _ in ended)
+    found = connection.execute(
+        f"SELECT id FROM jobs WHERE state IN ({marks}) AND finished_s < ? "  # noqa: S608 - marks
+        "ORDER BY seq LIMIT ?",
+        (*ended, before_s, limit),
+    ).fetchall()
+    ids = [(row["id"],) for row in found]
+    connection.executemany("DELETE FROM events WHERE job_id = ?", ids)
+    connection.executemany("DELETE FROM frames WHERE job_id = ?", ids)
+    connection.executemany("DELETE FROM takes WHERE job_id = ?", ids)
+    connection.executemany("DELETE FROM jobs WHERE id = ?", ids)
+    return len(found)
 
 
 def job_row(connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:

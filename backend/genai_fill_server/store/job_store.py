@@ -27,6 +27,8 @@ from genai_fill_server.store.schema import open_database
 
 Wake = Callable[[], object]
 
+_FORGOTTEN_AT_ONCE = 50
+
 
 class SqliteJobStore:
     """`JobStore` in one SQLite file.
@@ -63,7 +65,7 @@ class SqliteJobStore:
             row = db.execute(
                 f"{rows.SELECT_JOB} WHERE idempotency_key = ?", (idempotency_key,)
             ).fetchone()
-            return rows.job_from(db, row) if row else None
+            return rows.job_from(rows.rows_of(db, row)) if row else None
 
     def get(self, job_id: str) -> Job:
         """Return a job as it is now. Raises `JobNotFound`."""
@@ -74,7 +76,7 @@ class SqliteJobStore:
         """Return the newest jobs, newest first."""
         with self._reading() as db:
             found = db.execute(f"{rows.SELECT_JOB} ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
-            return rows.readable_jobs(db, found)
+        return self._jobs(found)
 
     def in_state(self, *states: JobState) -> tuple[Job, ...]:
         """Return every job in one of ``states``, oldest first."""
@@ -84,7 +86,7 @@ class SqliteJobStore:
                 f"{rows.SELECT_JOB} WHERE state IN ({marks}) ORDER BY seq",
                 tuple(state.value for state in states),
             ).fetchall()
-            return rows.readable_jobs(db, found)
+        return self._jobs(found)
 
     def claim_next(self) -> Job | None:
         """Move the oldest queued job to RUNNING and return it; None when none waits."""
@@ -209,6 +211,20 @@ class SqliteJobStore:
             ).fetchall()
         return rows.events_from(found)
 
+    def forget_finished(self, before_s: float) -> int:
+        """Forget jobs that ended before ``before_s`` (Unix time); return how many.
+
+        Their takes, recipes and audit lines are not touched. Some at a time, so that nobody
+        waits long for the store.
+        """
+        forgotten = 0
+        while True:
+            with self._writing() as db:
+                gone = rows.delete_ended(db, before_s, _FORGOTTEN_AT_ONCE)
+            forgotten += gone
+            if gone < _FORGOTTEN_AT_ONCE:
+                return forgotten
+
     def subscribe(self, job_id: str, wake: Wake) -> Unsubscribe:
         """Call ``wake`` after each new event of the job, from any thread."""
         with self._lock:
@@ -224,8 +240,20 @@ class SqliteJobStore:
 
         return unsubscribe
 
+    def _jobs(self, found: Sequence[sqlite3.Row]) -> tuple[Job, ...]:
+        """Return the readable jobs of `SELECT_JOB` rows.
+
+        Thousands take seconds: the store is held for one of them at a time, and not while they
+        are made into messages.
+        """
+        read = []
+        for row in found:
+            with self._reading() as db:
+                read.append(rows.rows_of(db, row))
+        return rows.readable_jobs(read)
+
     def _job(self, db: sqlite3.Connection, job_id: str) -> Job:
-        return rows.job_from(db, rows.job_row(db, job_id))
+        return rows.job_from(rows.rows_of(db, rows.job_row(db, job_id)))
 
     def _append(
         self,

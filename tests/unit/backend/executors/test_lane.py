@@ -289,3 +289,27 @@ def test_what_a_take_looks_like_so_far_is_kept_while_its_job_runs(floor):
 
     made.wait_for(JobState.CANCELLED)
     wait_until(lambda: made.previews.newest("a", 0) is None, timeout_s=10)
+
+
+def test_a_worker_that_falls_silent_is_told_of_and_can_still_be_cancelled(floor):
+    it = floor([progress, "heed"], silence_s=0.2)
+    it.queue()
+
+    def lines():
+        return [e.message for e in it.store.events("a", 0) if e.kind is EventKind.LOG]
+
+    wait_until(lambda: len(lines()) >= 2, timeout_s=10)
+    assert "told nothing for 0.2 seconds" in lines()[0]
+    assert "Cancel" in lines()[0]
+    assert it.state() is JobState.RUNNING
+    it.store.transition("a", JobState.CANCELLING)
+    it.workers.cancel("a")
+    it.wait_for(JobState.CANCELLED)
+
+
+def test_a_worker_that_talks_is_not_called_silent(floor):
+    it = floor([progress, progress, "heed"], silence_s=30.0)
+    it.queue()
+    it.wait_for(JobState.RUNNING)
+    wait_until(lambda: it.store.get("a").progress.phase, timeout_s=10)
+    assert not [e for e in it.store.events("a", 0) if e.kind is EventKind.LOG]

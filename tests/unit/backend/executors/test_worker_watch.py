@@ -2,7 +2,8 @@ import base64
 
 import numpy as np
 
-from genai_fill_server.executors.protocol import Previewed
+from genai_fill_contract.job import Progress
+from genai_fill_server.executors.protocol import Previewed, read_from_child, to_line
 from genai_fill_server.executors.worker_watch import PREVIEW_INTERVAL_S, WorkerWatch
 from genai_fill_server.service.ports import MAX_PREVIEW_PX
 
@@ -43,3 +44,13 @@ def test_a_preview_that_is_too_large_is_not_sent():
     assert desk.sent == []
     desk.show((MAX_PREVIEW_PX, MAX_PREVIEW_PX))
     assert len(desk.sent) == 1
+
+
+def test_words_that_nobody_could_store_are_made_so_that_they_can_be():
+    desk = Desk()
+    desk.watch.log("frame \udcff.exr ☃")
+    desk.watch.report(Progress("Reading \ud800", 0.5))
+    assert [message.message for message in desk.sent[:1]] == ["frame ?.exr ☃"]
+    assert desk.sent[1].progress.phase == "Reading ?"
+    for message in desk.sent:
+        assert read_from_child(to_line(message)) == message

@@ -94,3 +94,12 @@ def test_cancel_reaches_the_engine_through_any_word(progress, watch):
 def test_notes_are_kept_as_plain_values(progress):
     progress.note("peak", float("inf"))
     assert progress.notes == {"peak": "inf"}
+
+
+@pytest.mark.parametrize("done", [float("nan"), float("inf"), float("-inf")])
+def test_a_progress_that_is_no_number_counts_as_none(progress, watch, done):
+    progress.begin_filling()
+    progress.progress("Sampling", done, 10.0)
+    progress.progress("Sampling more", 1.0, float("nan"))
+    assert all(0.0 <= report.fraction <= 1.0 for report in watch.reports)
+    assert watch.reports[-1].phase == "Sampling more"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,38 @@ def test_ten_thousand_frames_are_checked_in_a_moment(tmp_path):
     began = time.monotonic()
     PathPolicy([str(tmp_path)]).check_request(request_in(tmp_path, plate=plate), PAINT)
     assert time.monotonic() - began < 3
+
+
+def test_a_path_that_takes_its_time_holds_up_no_other_key(desk, monkeypatch):
+    """A network disk that hangs must not keep every artist from submitting."""
+    slow, quick = threading.Event(), threading.Event()
+    look = PathPolicy.check_request
+
+    def check(self, request, engine):
+        if request.seed == 1:
+            slow.set()
+            assert quick.wait(10), "another request had to wait"
+        return look(self, request, engine)
+
+    monkeypatch.setattr(PathPolicy, "check_request", check)
+    hanging = threading.Thread(target=desk.submit, args=(request_in(desk.folder, seed=1), "one"))
+    hanging.start()
+    assert slow.wait(10)
+    desk.submit(request_in(desk.folder, seed=2), "two")
+    quick.set()
+    hanging.join(10)
+    assert {job.request.seed for job in desk.store.recent(10)} == {1, 2}
+
+
+def test_the_same_key_from_several_threads_at_once_makes_one_job(desk):
+    made = []
+    request = request_in(desk.folder)
+    threads = [
+        threading.Thread(target=lambda: made.append(desk.submit(request, "same"))) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len({one.job.id for one in made}) == 1
+    assert sorted(one.is_new for one in made) == [False] * 5 + [True]

@@ -16,7 +16,7 @@ from genai_fill_contract.errors import (
 from genai_fill_contract.job import EventKind, FrameDone, JobState, Progress
 from genai_fill_contract.plate import Window
 from genai_fill_server.service.job_ports import NewJob
-from genai_fill_server.store import schema
+from genai_fill_server.store import job_rows, schema
 from genai_fill_server.store.job_store import SqliteJobStore
 from tests.fakes.job_stores import Clock, request_in, takes_in
 
@@ -301,3 +301,49 @@ def test_a_full_disk_is_said_as_such_and_leaves_the_job_as_it_was(store, queue):
         store.add_log("a", "x" * 200_000)
     store._connection.execute("PRAGMA max_page_count = 1000000")
     assert store.claim_next().id == "a"
+
+
+def test_jobs_that_ended_long_ago_are_forgotten_and_open_ones_never(store, queue, tmp_path):
+    for job_id in ("old", "new", "open"):
+        queue(job_id)
+        store.add_frame(job_id, FrameDone(0, 1001, "x"))
+    store.transition("old", JobState.CANCELLED)
+    between = store._clock()
+    store.transition("new", JobState.CANCELLED)
+
+    assert store.forget_finished(between) == 1
+
+    assert [job.id for job in store.recent(10)] == ["open", "new"]
+    with pytest.raises(JobNotFound):
+        store.get("old")
+    with pytest.raises(JobNotFound):
+        store.events("old", 0)
+    assert store.get("new").takes[0].frames_done == (1001,)
+    assert (tmp_path / "old" / "takes" / "fill_v001").is_dir()
+    assert store.forget_finished(between) == 0
+
+
+def test_more_old_jobs_than_are_forgotten_at_once_all_go(store, queue):
+    for number in range(120):
+        queue(f"job-{number}")
+        store.transition(f"job-{number}", JobState.CANCELLED)
+    assert store.forget_finished(1e12) == 120
+    assert store.recent(10) == ()
+
+
+def test_listing_jobs_lets_others_at_the_store_meanwhile(store, queue, monkeypatch):
+    for number in range(20):
+        queue(f"job-{number}")
+    other = threading.Thread(target=lambda: store.add_log("job-0", "between"))
+    decode = job_rows.job_from
+
+    def slow(read):
+        if not other.ident:
+            other.start()
+            other.join(10)
+            assert not other.is_alive(), "the store was held while messages were made"
+        return decode(read)
+
+    monkeypatch.setattr(job_rows, "job_from", slow)
+    assert len(store.recent(20)) == 20
+    assert other.ident
