@@ -6,6 +6,11 @@ from typing import Any
 
 from genai_fill_contract.engine import EngineOption
 from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.clip_windows import (
+    most_tokens,
+    read_windows,
+    windows_of,
+)
 from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -72,11 +77,22 @@ class StableDiffusion(Family):
         return scheduler_for(own, options)
 
     def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
-        """One CLIP encoder."""
-        return (TextEncoderLimit("CLIP", pipe.tokenizer, int(pipe.tokenizer.model_max_length)),)
+        """One CLIP encoder, which reads long prompts window by window."""
+        return (TextEncoderLimit("CLIP", pipe.tokenizer, most_tokens(pipe.tokenizer)),)
 
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the embeddings of the prompt and, under guidance, of its negative."""
+        texts = (prompt, negative if self.is_guided(options) else "")
+        count = max(len(windows_of(pipe.tokenizer, text)) for text in texts)
+        if count > 1:
+            positive, negated = (
+                read_windows(pipe, pipe.text_encoder, pipe.tokenizer, text, count, 0)[0]
+                for text in texts
+            )
+            return {
+                "prompt_embeds": positive,
+                "negative_prompt_embeds": negated if self.is_guided(options) else None,
+            }
         positive, negated = pipe.encode_prompt(
             prompt,
             pipe._execution_device,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
 from genai_fill_server.engines.diffusers.cards import ModelCard
+from genai_fill_server.engines.diffusers.families.clip_windows import (
+    most_tokens,
+    read_windows,
+    windows_of,
+)
 from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
 from genai_fill_server.engines.diffusers.family import (
     Family,
@@ -67,14 +73,18 @@ class StableDiffusionXL(Family):
         return scheduler_for(own, options)
 
     def limits(self, pipe: Any) -> tuple[TextEncoderLimit, ...]:
-        """Two CLIP encoders, each reading the whole prompt."""
+        """Two CLIP encoders, each reading the whole prompt, a long one window by window."""
         return (
-            TextEncoderLimit("CLIP-L", pipe.tokenizer, int(pipe.tokenizer.model_max_length)),
-            TextEncoderLimit("CLIP-G", pipe.tokenizer_2, int(pipe.tokenizer_2.model_max_length)),
+            TextEncoderLimit("CLIP-L", pipe.tokenizer, most_tokens(pipe.tokenizer)),
+            TextEncoderLimit("CLIP-G", pipe.tokenizer_2, most_tokens(pipe.tokenizer_2)),
         )
 
     def encode(self, pipe: Any, prompt: str, negative: str, options: Options) -> dict[str, Any]:
         """Return the four embeddings. An empty negative means zeros, as SDXL was trained."""
+        texts = (prompt, negative if self.is_guided(options) else "")
+        count = max(len(windows_of(pipe.tokenizer, text)) for text in texts)
+        if count > 1:
+            return _in_windows(pipe, prompt, negative if self.is_guided(options) else None, count)
         positive, negated, pooled, negated_pooled = pipe.encode_prompt(
             prompt=prompt,
             do_classifier_free_guidance=self.is_guided(options),
@@ -91,3 +101,20 @@ class StableDiffusionXL(Family):
         """Return the call's arguments."""
         del pipe
         return {**picture_arguments(picture, options), "guidance_scale": float(options["guidance"])}
+
+
+def _in_windows(pipe: Any, prompt: str, negative: str | None, count: int) -> dict[str, Any]:
+    """Return the embeddings of a long prompt: those of both encoders side by side."""
+
+    def read(text: str) -> tuple[Any, Any]:
+        first, _ = read_windows(pipe, pipe.text_encoder, pipe.tokenizer, text, count, -2)
+        second, pooled = read_windows(pipe, pipe.text_encoder_2, pipe.tokenizer_2, text, count, -2)
+        return importlib.import_module("torch").cat([first, second], dim=-1), pooled
+
+    positive, pooled = read(prompt)
+    embeddings = {"prompt_embeds": positive, "pooled_prompt_embeds": pooled}
+    if negative is None:
+        return embeddings
+    negated = read(negative) if negative else (positive * 0, pooled * 0)
+    names = ("negative_prompt_embeds", "negative_pooled_prompt_embeds")
+    return {**embeddings, **dict(zip(names, negated, strict=True))}
