@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from genai_fill.ui.buttons import PrimaryButton
 from genai_fill.ui.form import PlainLabel
@@ -15,6 +15,7 @@ class EmptyPage(QWidget):
     """Says what to do, and does it."""
 
     create_asked = Signal()
+    models_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -28,6 +29,12 @@ class EmptyPage(QWidget):
         self.create_button = PrimaryButton(
             "Create node", "Create a GenAI Fill node at the selected one.", self
         )
+        self.models_button = QPushButton("Models…", self)
+        self.models_button.setAccessibleName("Models")
+        self.models_button.setToolTip(
+            "See, fetch, add, check and remove the models of the backend."
+        )
+        self.models_button.setAutoDefault(False)
         layout = QVBoxLayout(self)
         layout.setSpacing(8)
         layout.addStretch(2)
@@ -38,5 +45,7 @@ class EmptyPage(QWidget):
             layout.addWidget(label)
         layout.addSpacing(6)
         layout.addWidget(self.create_button, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(self.models_button, 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(3)
         self.create_button.clicked.connect(self.create_asked)
+        self.models_button.clicked.connect(self.models_asked)

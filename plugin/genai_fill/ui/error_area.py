@@ -15,9 +15,10 @@ from genai_fill_contract.errors import ErrorReport
 
 
 class ErrorArea(QWidget):
-    """Message and hint, details to copy, and a way to dismiss it."""
+    """Message and hint, details to copy, a way to dismiss it, and one to try again."""
 
     dismissed = Signal()
+    again_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -43,6 +44,11 @@ class ErrorArea(QWidget):
         self.copy.setAccessibleName("Copy error details")
         self.copy.setToolTip("Copy everything known about the error to the clipboard.")
         self.copy.setMinimumWidth(self.copy.sizeHint().width() + 16)
+        self.again = QPushButton("Try again", self)
+        self.again.setAccessibleName("Try again")
+        self.again.setToolTip("Generate once more with the settings as they are now.")
+        self.again.setAutoDefault(False)
+        self.again.setVisible(False)
         self.details.body.addWidget(self.text)
         self.details.body.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignRight)
         head = QHBoxLayout()
@@ -54,7 +60,9 @@ class ErrorArea(QWidget):
         layout.setSpacing(4)
         layout.addLayout(head)
         layout.addWidget(self.hint)
+        layout.addWidget(self.again, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.details)
+        self.again.clicked.connect(self.again_asked)
         self.close_button.clicked.connect(self.dismissed)
         self.copy.clicked.connect(self._copy)
         self.setVisible(False)
@@ -71,6 +79,10 @@ class ErrorArea(QWidget):
             self.hint.setVisible(bool(report.hint))
             self.text.setPlainText(error_details(report))
             self.details.set_open(False)
+
+    def offer_again(self, offered: bool) -> None:
+        """Show the button that tries again, or hide it."""
+        self.again.setVisible(offered)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
         """Draw a tinted box with a bar at its left."""

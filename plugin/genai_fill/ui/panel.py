@@ -19,6 +19,7 @@ from genai_fill.ui.form import MARGIN_PX, Line
 from genai_fill.ui.header import Header
 from genai_fill.ui.log_view import LogView
 from genai_fill.ui.models_dialog import ModelsDialog
+from genai_fill.ui.phrases import can_try_again
 from genai_fill.ui.settings_area import SettingsArea
 from genai_fill.ui.subscription import Subscription, ending, listener_of
 from genai_fill.ui.tab_order import tab_in_reading_order
@@ -127,7 +128,9 @@ class FillPanel(QWidget):
         actions = self._actions
         self.state_came.connect(self._receive)
         self.empty.create_asked.connect(self._create_node)
+        self.empty.models_asked.connect(self._open_models)
         self.error.dismissed.connect(self._dismiss_error)
+        self.error.again_asked.connect(self._generate)
         self.settings.edited.connect(self._edit)
         self.settings.prompt_typed.connect(self._show_activity)
         self.settings.options.changed.connect(self._set_option)
@@ -188,6 +191,9 @@ class FillPanel(QWidget):
     def _show_activity(self) -> None:
         if self._state is not None:
             self.activity.show_state(self._state, self.settings.prompt_now)
+            self.error.offer_again(
+                can_try_again(self._state) and self.activity.generate.isEnabled()
+            )
 
     def _follow_selection(self) -> None:
         # Another node's state would come on top of text typed for this one: the pause in

@@ -121,6 +121,12 @@ def plain_tooltip(text: str) -> str:
     return f"<qt>{html.escape(shown).replace(chr(10), '<br>')}</qt>" if shown else ""
 
 
+def can_try_again(state: PanelState) -> bool:
+    """Whether the error shown is one of a fill that may go well the next time."""
+    error, ended = state.error, state.activity.state
+    return error is not None and (error.retryable or ended in (JobState.FAILED, JobState.LOST))
+
+
 def error_details(report: ErrorReport) -> str:
     """Return an error in full, to be copied into a message to support."""
     lines = [report.message, report.hint, "", f"code: {report.code.value}"]

@@ -212,3 +212,39 @@ def test_generating_without_known_engines_is_possible_since_it_starts_the_backen
     panel = show(actions)
     press(panel.activity.generate)
     assert len(actions.named("generate")) == 1
+
+
+def test_a_failed_fill_can_be_tried_again_where_the_error_stands(panel, actions):
+    assert not panel.error.again.isVisible()
+    actions.tell(error=REPORT, activity=ActivityView(state=JobState.FAILED))
+    assert panel.error.again.isVisible()
+
+    press(panel.error.again)
+
+    assert len(actions.named("generate")) == 1
+    assert not panel.error.again.isVisible()  # it runs
+
+
+@pytest.mark.parametrize(
+    ("error", "offered"),
+    [(replace(REPORT, retryable=True), True), (REPORT, False), (None, False)],
+)
+def test_an_error_of_another_kind_offers_it_only_where_it_can_help(panel, actions, error, offered):
+    actions.tell(error=error)
+    assert panel.error.again.isVisible() is offered
+
+
+def test_it_is_not_offered_where_generate_is_not(panel, actions):
+    running = ActivityView(JobState.RUNNING, can_cancel=True)
+    actions.tell(error=replace(REPORT, retryable=True), activity=running)
+    assert not panel.error.again.isVisible()
+
+
+def test_the_models_can_be_opened_without_a_node(show):
+    panel = show(FakeActions(PanelState()))
+    assert panel.empty.models_button.isVisible()
+    press(panel.empty.models_button)
+    assert panel.models is not None
+    assert panel.models.isVisible()
+    assert panel._actions.named("refresh_models")
+    panel.models.close()
