@@ -157,20 +157,21 @@ def read_config(folder: ModelFolder, part: str) -> dict[str, Any]:
     return _read_json(folder.path / part / "config.json")
 
 
-def fingerprint(folder: ModelFolder) -> str:
-    """Return 16 hex digits that change when another model stands in the folder.
+def fingerprint(path: Path) -> str:
+    """Return 16 hex digits that change when another model stands in the folder or file.
 
     Taken of the configurations, and of each weight file's size, beginning and end: reading
     tens of gigabytes before each job would cost minutes. Not a proof; that is what the
     store's checksums are for.
     """
     digest = hashlib.sha256()
-    for path in _files(folder.path):
-        if path.suffix not in (".json", ".safetensors") or path.is_dir():
+    root = path.parent if path.is_file() else path
+    for each in [path] if path.is_file() else _files(path):
+        if each.suffix not in (".json", ".safetensors") or each.is_dir():
             continue
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder.path).as_posix()} {size}\n".encode())
-        with path.open("rb") as file:
+        size = each.stat().st_size
+        digest.update(f"{each.relative_to(root).as_posix()} {size}\n".encode())
+        with each.open("rb") as file:
             digest.update(file.read(_FINGERPRINT_BYTES))
             file.seek(max(0, size - _FINGERPRINT_BYTES))
             digest.update(file.read(_FINGERPRINT_BYTES))

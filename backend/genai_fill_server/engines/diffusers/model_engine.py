@@ -133,7 +133,8 @@ class ModelEngine:
         watch.check()
         placement = self._placed(pipe, device, watch, may_round=may_round)
         facts = {
-            "model": fingerprint(model.folder),
+            "model": fingerprint(model.folder.path),
+            **_parts_beside(model),
             "device": str(device),
             "placement": placement.value,
             "precision": str(dtype).removeprefix("torch."),
@@ -240,6 +241,16 @@ class ModelEngine:
 
     def _sizing(self) -> Sizing:
         return self._model.family.sizing(self._model.card)
+
+
+def _parts_beside(model: Model) -> dict[str, str]:
+    """Return the fingerprints of the parts that the card names outside the model's folder."""
+    named = {"controlnet": model.card.controlnet, "structure": model.card.structure}
+    return {
+        entry: fingerprint((model.folder.path / place).resolve())
+        for entry, place in named.items()
+        if place and entry not in model.folder.components
+    }
 
 
 def _fitted_colours(vae: Any) -> LatentColours | None:

@@ -293,3 +293,16 @@ def test_tiles_of_a_controlnet_leave_no_seam(tiny, name):
     assert len(tiles) > 4
     # Latents have cells of 8 pixels, so that a step at a border is not quite like any other.
     assert step_across_borders(pixels, hole, tiles) < 1.5
+
+
+def test_the_recipe_tells_one_controlnet_from_another(published):
+    notes = []
+    for change in (dict, untrained):
+        folder = published(change)
+        engine, watch = engine_with_roots(folder), RecordingWatch()
+        only(engine, noisy_shot(), job_of(engine, steps=1), watch)
+        notes.append(watch.notes["diffusers"])
+        shutil.rmtree(folder.parent)
+
+    assert len(notes[0]["controlnet"]) == 16
+    assert notes[0]["controlnet"] != notes[1]["controlnet"]

@@ -207,19 +207,19 @@ def test_the_half_precision_variant_is_asked_for_only_when_there_is_no_other(tmp
 
 def test_the_fingerprint_tells_models_apart_and_does_not_depend_on_the_place(tmp_path):
     a, b = make_folder(tmp_path / "a"), make_folder(tmp_path / "elsewhere" / "b")
-    before = fingerprint(read(a))
+    before = fingerprint(a)
 
-    assert fingerprint(read(b)) == before
+    assert fingerprint(b) == before
     (b / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"y")
-    assert fingerprint(read(b)) != before
+    assert fingerprint(b) != before
     (a / "unet/config.json").write_text('{"x": 1}')
-    assert fingerprint(read(a)) != before
+    assert fingerprint(a) != before
 
 
 def test_the_fingerprint_does_not_care_for_cards_and_pictures(tmp_path):
     path = make_folder(tmp_path / "a")
-    before = fingerprint(read(path))
+    before = fingerprint(path)
     (path / "genai_fill_model.toml").write_text('label = "x"')
     (path / "preview.png").write_bytes(b"x")
 
-    assert fingerprint(read(path)) == before
+    assert fingerprint(path) == before
