@@ -40,6 +40,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own choice")
     parser.add_argument("--plate", type=_size, default=(4096, 2160), help="WIDTHxHEIGHT")
     parser.add_argument("--whole", type=_size, help="WIDTHxHEIGHT of the frame run as a whole")
+    parser.add_argument(
+        "--cpu-seconds", action="store_true", help="of this process, for a busy machine"
+    )
     parser.add_argument("--out", type=Path, help="write the report there too")
     return parser.parse_args(given)
 
@@ -62,6 +65,7 @@ def setup_of(options: argparse.Namespace) -> Setup:
         frames=options.frames,
         rounds=options.rounds,
         threads=options.threads,
+        cpu_seconds=options.cpu_seconds,
     )
 
 

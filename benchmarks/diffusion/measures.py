@@ -10,6 +10,7 @@ import contextlib
 import math
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,8 @@ class Setup:
     frames: int = 0
     rounds: int = 3
     threads: int = 0
+    cpu_seconds: bool = False
+    """Whether the process's own time is measured, whatever else the machine does."""
 
 
 @dataclass
@@ -169,6 +172,7 @@ class Bench:
             frames = max(frames, _LEAST_WINDOW)
             options["window_frames"] = frames
         self.options = options
+        self._clock = time.process_time if setup.cpu_seconds else time.perf_counter
         self.result = Result(
             model, int(options["steps"]), frames, str(dtype).split(".")[1], parameters(pipe)
         )
@@ -207,6 +211,10 @@ class Bench:
             raise AssertionError(f"{watch.done} of {self.result.frames} frames came back")
         return watch
 
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Return how long ``work`` takes."""
+        return seconds(work, self.device, self._clock)
+
     def overhead(self, files: Files) -> None:
         """Measure the bare call, the engine and the whole way, round by round, and the steps.
 
@@ -223,13 +231,13 @@ class Bench:
         bare()
         result.bare_peaks_gb = peaks_gb(self.device)
         for _ in range(self.rounds):
-            floor = seconds(bare, self.device)
+            floor = self.seconds(bare)
             result.bare_s.append(floor / (frames if self.is_video else 1))
             self.loaded.encodings.clear()
-            ours = seconds(lambda: self.engine_alone(shot, options), self.device)
+            ours = self.seconds(lambda: self.engine_alone(shot, options))
             result.engine_s.append(ours / frames)
             self.loaded.encodings.clear()
-            whole = seconds(lambda: self.fill(files, options), self.device)
+            whole = self.seconds(lambda: self.fill(files, options))
             result.fill_s.append(whole / frames)
         self.loaded.encodings.clear()
         forget_peaks(self.device)
@@ -245,8 +253,8 @@ class Bench:
         options, frames = self.plain_options, self.result.frames
         new = {"prompt": f"{PROMPT}, at night"}
         self.loaded.encodings.clear()
-        first = seconds(lambda: self.fill(files, options, seed=2, **new), self.device)
-        second = seconds(lambda: self.fill(files, options, seed=3, **new), self.device)
+        first = self.seconds(lambda: self.fill(files, options, seed=2, **new))
+        second = self.seconds(lambda: self.fill(files, options, seed=3, **new))
         self.result.first_take_s, self.result.second_take_s = first / frames, second / frames
         if TAKES_AT_ONCE in options:
             crop = Window(0, 0, *self.result.crop)
@@ -254,7 +262,7 @@ class Bench:
             for name, count in (("together_s", TAKES), ("singly_s", 1)):
                 asked = {**options, TAKES_AT_ONCE: count}
                 self.loaded.encodings.clear()
-                spent = seconds(lambda a=asked: self.engine_alone(shot, a, seeds), self.device)
+                spent = self.seconds(lambda a=asked: self.engine_alone(shot, a, seeds))
                 setattr(self.result, name, spent / TAKES)
 
     def whole(self, files: Files) -> None:
@@ -268,19 +276,19 @@ class Bench:
         assert crop is not None
         result.part_crop = (crop.width, crop.height)
         self.loaded.encodings.clear()
-        part = seconds(lambda: self.fill(files, self.plain_options), self.device)
+        part = self.seconds(lambda: self.fill(files, self.plain_options))
         result.part_plain_s = part / frames
         result.part_s = result.part_plain_s
         if self.plain_options != self.options:
             self.loaded.encodings.clear()
-            result.part_s = seconds(lambda: self.fill(files, self.options), self.device) / frames
+            result.part_s = self.seconds(lambda: self.fill(files, self.options)) / frames
         multiple = self.family.multiple_px
         size = (files.height // multiple * multiple, files.width // multiple * multiple)
         result.whole_px = (size[1], size[0])
         calls = frames if self.is_video else 1
         try:
             with _any_size(self.pipe):
-                result.whole_s = seconds(self.bare(size), self.device) / calls
+                result.whole_s = self.seconds(self.bare(size)) / calls
             result.whole_is = "measured"
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and "memory" not in str(error):

@@ -58,7 +58,7 @@ def report(results: Sequence[Result], setup: Setup, before: str, after: str, com
         f"Machine: {before}. At the end: {after}.",
         f"Networks: {setup.size.value} size, random weights. Plate {width} × {height}, half-float "
         f"zip EXR, a tenth of it matte. Medians of {setup.rounds} rounds, the first call "
-        "discarded; seconds are a frame's.",
+        f"discarded; seconds are a frame's{_clock(setup)}.",
         "**Beside the bare call**",
         overhead(results),
         "**Where the time goes** (one more run, timed step by step; seconds a frame)",
@@ -73,6 +73,10 @@ def report(results: Sequence[Result], setup: Setup, before: str, after: str, com
         networks(results),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _clock(setup: Setup) -> str:
+    return ", of the process and not of the wall" if setup.cpu_seconds else ""
 
 
 def overhead(results: Sequence[Result]) -> str:

@@ -193,13 +193,17 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """Return how long ``work`` takes, the device's part included."""
+def seconds(
+    work: Callable[[], Any],
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return how long ``work`` takes by ``clock``, the device's part included."""
     synchronise(device)
-    began = time.perf_counter()
+    began = clock()
     work()
     synchronise(device)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def forget_peaks(device: torch.device) -> None:
