@@ -134,7 +134,8 @@ class ImageEngine(ModelEngine):
             give_memory_back(loaded.device)  # what an earlier job left is as good as free
             room = free_gb(loaded.device)
             wanted = fitting(len(job.seeds), room, self._model.family.working_gb)
-        return TakesAtOnce(max(1, min(wanted, len(job.seeds))), job.scratch_dir)
+        kept_in = job.scratch_dir if len(job.seeds) > 1 else ""  # one take has no choice
+        return TakesAtOnce(max(1, min(wanted, len(job.seeds))), kept_in)
 
     def _note_size(self, shot: Shot, options: Options, watch: Watch) -> None:
         window = shot.window(shot.frames.first)
