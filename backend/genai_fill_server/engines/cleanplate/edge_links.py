@@ -26,16 +26,26 @@ _MOST_ANGLE = 1.2
 _BEND_PRICE, _COLOUR_PRICE = 2.0, 3.0
 _STRENGTH_GAIN = 0.25
 _STRIP_PX = 4.5
+_CERTAIN_STRENGTH, _CERTAIN_APART = 4.0, 0.15
 
 
 @dataclass(frozen=True)
 class Link:
-    """Two ends that one edge joins; ``cost`` from 0, ``strength`` of the weaker end."""
+    """Two ends that one edge joins; ``cost`` from 0, ``strength`` of the weaker end.
+
+    ``apart`` is how far the cross-sections differ, as a share of what they span.
+    """
 
     first: End
     second: End
     cost: float
     strength: float
+    apart: float
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether both ends stand out and look alike: the edge cannot but go on."""
+        return self.strength >= _CERTAIN_STRENGTH and self.apart <= _CERTAIN_APART
 
     @property
     def order(self) -> float:
@@ -68,10 +78,11 @@ def _possible(
             bend = _bend(first, second, longest_px)
             if bend * _BEND_PRICE > most_cost:
                 continue
-            cost = _BEND_PRICE * bend + _COLOUR_PRICE * _unlikeness(first, second)
+            apart = _unlikeness(first, second)
+            cost = _BEND_PRICE * bend + _COLOUR_PRICE * apart
             if cost <= most_cost:
                 strength = min(first.strength, second.strength)
-                found.append((Link(first, second, cost, strength), i, j))
+                found.append((Link(first, second, cost, strength, apart), i, j))
     return found
 
 

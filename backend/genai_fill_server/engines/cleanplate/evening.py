@@ -32,9 +32,21 @@ def evened(painted: Floats, hole: Mask) -> Floats:
     Calm is where neither the surroundings nor the fill vary by more than a few per cent over
     some pixels. Elsewhere nothing changes.
     """
-    known = (~hole).astype(np.float32)
     if hole.all() or not hole.any():
         return painted
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    margin = _RING_PX + 1
+    near = np.s_[
+        max(0, rows[0] - margin) : rows[-1] + 1 + margin,
+        max(0, columns[0] - margin) : columns[-1] + 1 + margin,
+    ]
+    result = painted.copy()
+    result[near] = _evened_near(painted[near], hole[near])
+    return result
+
+
+def _evened_near(painted: Floats, hole: Mask) -> Floats:
+    known = (~hole).astype(np.float32)
     calm = _calm(painted, hole, known)
     if calm.max() <= 0:
         return painted

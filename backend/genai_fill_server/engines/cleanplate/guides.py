@@ -31,7 +31,7 @@ _LEAST_THICKNESS_PX = 8.0
 
 _EDGES_HOLD = (0.7, 0.5)
 _AREAS_HOLD = (0.5, 0.3)
-_EDGES_CREDIT, _STRONG_EDGES_CREDIT = 0.02, 0.14
+_EDGES_CREDIT, _STRONG_EDGES_CREDIT, _CERTAIN_EDGES_CREDIT = 0.02, 0.14, 0.25
 _STRONGEST = 8.0
 
 
@@ -150,8 +150,10 @@ def _edges(encoded: Floats, unknown: Mask) -> tuple[tuple[Layer, ...], float]:
     picture, where = strips((hole.shape[0], hole.shape[1]), hole, links)
     usual = float(np.mean([min(_STRONGEST, link.strength) for link in links]))
     share = min(1.0, max(0.0, float(np.log2(max(usual, 1e-3))) / 3))
-    layer = Layer(picture, where.astype(np.float32), halvings, _EDGES_HOLD)
-    return (layer,), _EDGES_CREDIT + _STRONG_EDGES_CREDIT * share
+    credit = _EDGES_CREDIT + _STRONG_EDGES_CREDIT * share
+    if any(link.is_certain for link in links):
+        credit += _CERTAIN_EDGES_CREDIT
+    return (Layer(picture, where.astype(np.float32), halvings, _EDGES_HOLD),), credit
 
 
 def _areas(encoded: Floats, unknown: Mask) -> tuple[Layer, ...]:
