@@ -129,4 +129,6 @@ def _finer(level: Level, made: _Made, manner: Manner) -> _Made:
     depth = made.depth - 1
     field = enlarged(made.field, level)
     paint_from_coarse(level, made.level.image, field)
-    return _Made(level, settled(level, field, depth, made.guide, manner), depth, made.guide)
+    return _Made(
+        level, settled(level, field, depth, made.guide, manner, begun=True), depth, made.guide
+    )

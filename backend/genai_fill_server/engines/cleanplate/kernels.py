@@ -197,10 +197,9 @@ def _propagate(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _search(  # type: ignore[no-untyped-def]
-    features, allowed, y, x, state, radius, limit, near, field, distance, shifts, shift
+    features, allowed, y, x, state, reach, radius, limit, near, field, distance, shifts, shift
 ):
-    """Try for (y, x) random places ever nearer to its match."""
-    reach = max(allowed.shape[0], allowed.shape[1])
+    """Try for (y, x) random places ever nearer to its match, from ``reach`` pixels on."""
     while reach >= 1:
         span = np.uint64(2 * reach + 1)
         state = state * _MULTIPLIER + _INCREMENT
@@ -216,7 +215,7 @@ def random_states(states, reach, seed):  # type: ignore[no-untyped-def]
     """Set the random state that each centre of a run starts from in `match_patches`.
 
     One sequence runs through all of ``states`` (n,); a centre uses two numbers for each
-    halving of ``reach``, the longer side of the picture. A centre's chance therefore does
+    halving of ``reach``. A centre's chance therefore does
     not depend on which thread comes to it, nor when.
     """
     state = seed * _MULTIPLIER + _INCREMENT
@@ -232,12 +231,12 @@ def random_states(states, reach, seed):  # type: ignore[no-untyped-def]
 
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
-    " float32[:,:,::1], int64, float32, float32, boolean, uint64[::1])",
+    " float32[:,:,::1], int64, float32, float32, boolean, uint64[::1], int64)",
     cache=True,
     nogil=True,
 )
 def match_patches(  # type: ignore[no-untyped-def]
-    features, allowed, wanted, field, distance, shifts, radius, limit, near, forward, states
+    features, allowed, wanted, field, distance, shifts, radius, limit, near, forward, states, reach
 ):
     """Improve a nearest-neighbour field: PatchMatch (C. Barnes et al., SIGGRAPH 2009).
 
@@ -245,7 +244,8 @@ def match_patches(  # type: ignore[no-untyped-def]
     (n, 2: y, x) are the centres to match, in scan order if ``forward``, else in reverse;
     ``allowed`` marks centres that may be copied from; ``field`` (h, w, 2: y, x), ``distance``
     (h, w) and ``shifts`` (h, w, 3) are improved in place; ``states`` (n,) are of
-    `random_states`. All centres keep ``radius`` pixels from the edge of the arrays.
+    `random_states` for the same ``reach``, the furthest that is searched. All centres keep
+    ``radius`` pixels from the edge of the arrays.
     """
     step = -1 if forward else 1
     shift = np.empty(COLOURS, np.float32)
@@ -260,6 +260,7 @@ def match_patches(  # type: ignore[no-untyped-def]
             y,
             x,
             states[k],
+            reach,
             radius,
             limit,
             near,

@@ -11,11 +11,15 @@ import numpy as np
 
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
 from genai_fill_server.engines.cleanplate.encoding import Floats, decode
+from genai_fill_server.engines.cleanplate.heap import giver_back
 from genai_fill_server.engines.cleanplate.inventing import Inventor
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.service.ports import FloatImage, Shot, Watch
 
 Layers = dict[str, Floats]
+
+TIDY_FRAMES = 4
+"""After how many frames freed memory is given back to the system."""
 
 
 def warm_up() -> None:
@@ -67,6 +71,7 @@ class ShotRun:
         self._invented_px = 0
         self._patched_px = 0
         self._frames = 0
+        self._give_back = giver_back()
 
     def __enter__(self) -> ShotRun:
         return self
@@ -87,6 +92,8 @@ class ShotRun:
         plate = self._shot.plate(frame)
         borrowed = self._borrower.borrow(frame, holes) if holes is not None else None
         self._frames += 1
+        if self._frames % TIDY_FRAMES == 0:
+            self._give_back()
         self._borrower.motion.forget_before(frame - self._options.reach_frames - 64)
         for take in takes:
             if borrowed is None:

@@ -37,6 +37,14 @@ _PEEL_CHOICES = 20000
 _PEEL_BITE = 16
 _PEEL_REACH_PX = 48
 
+VISITS = 120_000
+"""How often centres are visited on a level that begins from a settled coarser one.
+
+A larger level has fewer turns, at least one: what patches it takes is decided by then.
+"""
+
+_FINE_REACH_PX = 64
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -106,8 +114,13 @@ def _best_of_all(
     return ring, matches
 
 
-def settled(level: Level, field: Field, depth: int, guide: Guide, manner: Manner) -> Field:
-    """Alternate search and repainting until a level is settled; return its field."""
+def settled(
+    level: Level, field: Field, depth: int, guide: Guide, manner: Manner, begun: bool = False
+) -> Field:
+    """Alternate search and repainting until a level is settled; return its field.
+
+    ``begun``: the field comes from a coarser level that is settled.
+    """
     search = _search_of(level, field, depth, manner)
     inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
     hole = level.hole.astype(np.uint8)
@@ -116,6 +129,9 @@ def settled(level: Level, field: Field, depth: int, guide: Guide, manner: Manner
     away_px = depth_from_edge(level, guide.trusted(depth, level))
     trust = np.where(search.matched, np.power(_TRUST_FALLOFF, -away_px), 0.0).astype(np.float32)
     turns = manner.rounds if depth == 0 else manner.rounds + 2 * min(depth, 4)
+    if begun and turns * len(search.wanted) > VISITS:
+        turns = max(1, VISITS // len(search.wanted))
+        search.reach = min(search.reach, _FINE_REACH_PX)
     for turn in range(turns):
         mixed_in(level, held, 1 - _LOOSENED * turn / turns)
         search.run(manner.seed * 1009 + depth * 64 + turn)
@@ -193,6 +209,7 @@ class _Search:
     runner: Runner
 
     def __post_init__(self) -> None:
+        self.reach = max(self.level.allowed.shape)
         self._forth = waves(self.wanted, forward=True)
         self._back = waves(np.ascontiguousarray(self.wanted[::-1]), forward=False)
 
@@ -239,6 +256,7 @@ class _Search:
                             price,
                             turn == 0,
                             states[part],
+                            self.reach,
                         )
                         for part in wave
                     ]
@@ -247,9 +265,9 @@ class _Search:
     def _states(self, seed: int) -> npt.NDArray[np.uint64]:
         """Return the random state of each wanted centre, a sequence for each bite of them."""
         states = np.empty(len(self.wanted), np.uint64)
-        reach = max(self.level.allowed.shape)
         for start in range(0, len(states), _BITE):
-            random_states(states[start : start + _BITE], reach, np.uint64(seed * 1000003 + start))
+            bite = states[start : start + _BITE]
+            random_states(bite, self.reach, np.uint64(seed * 1000003 + start))
         return states
 
     def _turned(self, states: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -47,7 +47,15 @@ def held() -> dict[str, np.ndarray]:
     """MiB of arrays held after each frame, the peak while each was made, and what was invented."""
     engine = create({"threads": 2})[0]
     engine.prepare(QuietWatch())
-    job = EngineJob((1,), options={"reach_frames": REACH, "report_layers": True, "detail": "draft", "motion": "affine"})
+    job = EngineJob(
+        (1,),
+        options={
+            "reach_frames": REACH,
+            "report_layers": True,
+            "detail": "draft",
+            "motion": "affine",
+        },
+    )
     after, peaks, invented = [], [], []
     tracemalloc.start()
     try:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from genai_fill_server.engines.cleanplate import heap, settling
 from genai_fill_server.engines.cleanplate import waves as waves_module
 from genai_fill_server.engines.cleanplate.encoding import encode
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
@@ -86,3 +87,41 @@ def test_how_finely_work_is_cut_does_not_matter(torn, monkeypatch):
     monkeypatch.setattr(waves_module, "STRIPS", 7)
 
     np.testing.assert_array_equal(synthesise(picture, hole, hole, 3, 2, QuietWatch()), coarse)
+
+
+def visits(torn, monkeypatch) -> dict[int, int]:
+    """Return how often each level (by its depth) is searched while a picture is made."""
+    picture, hole = torn
+    found: dict[int, int] = {}
+    search = settling._Search.run
+
+    def counted(self, seed):
+        found[self.depth] = found.get(self.depth, 0) + 1
+        return search(self, seed)
+
+    monkeypatch.setattr(settling._Search, "run", counted)
+    synthesise(picture, hole, hole, 3, 3, QuietWatch())
+    monkeypatch.setattr(settling._Search, "run", search)
+    return found
+
+
+def test_only_a_level_larger_than_others_is_searched_less_often(torn, monkeypatch):
+    usual = visits(torn, monkeypatch)
+    monkeypatch.setattr(settling, "VISITS", 6000)
+    large = visits(torn, monkeypatch)
+
+    assert usual[0] == 3
+    assert large[0] == 1
+    assert large[max(large)] == usual[max(usual)]
+
+
+def test_memory_is_given_back_where_the_system_has_a_call_for_it(monkeypatch):
+    heap.giver_back()()
+
+    class Bare:
+        """A C library without it."""
+
+        def __init__(self, name) -> None: ...
+
+    monkeypatch.setattr(heap.ctypes, "CDLL", Bare)
+    assert heap.giver_back() is heap.nothing_to_give
