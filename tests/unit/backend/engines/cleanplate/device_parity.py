@@ -230,6 +230,18 @@ class DeviceParity:
         # The highest light is a factor of the encoded one's rounding.
         np.testing.assert_allclose(got.encoded, wanted.encoded, rtol=1e-4, atol=1e-4)
 
+    def test_of_two_sources_that_count_the_same_the_first_is_the_origin(self):
+        sources, weights, places = hole_of(np.random.default_rng(5), 2, 2)
+        weights[:] = 0.5
+
+        got, wanted = (
+            d.gather(sources, weights, places, 2, one_by_one) for d in (self.device, CPU)
+        )
+
+        both = wanted.mass == 1.0
+        assert (got.origin[both] == sources[0].offset).mean() > 0.9
+        np.testing.assert_array_equal(got.origin, wanted.origin)
+
     def test_a_hole_without_any_source_that_reaches_it(self):
         source = Source(
             1,
