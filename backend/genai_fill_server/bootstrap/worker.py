@@ -106,9 +106,12 @@ class WorkerDuties:
         run_fill(job.request, engine, job.takes, local_frame_ports(), watch)
 
     def thumbnail(self, request: ThumbnailRequest) -> bytes:
-        """Return a PNG file."""
+        """Return a PNG file. Raises `PathNotAllowed` where a link leads out of the roots."""
         from genai_fill_server.imaging.thumbnail import thumbnail_png
+        from genai_fill_server.service.path_policy import PathPolicy
 
+        roots = PathPolicy(self._start.roots, self._start.trusted_files)
+        roots.check_file("The take's frame", request.path)
         return thumbnail_png(request.path, request.frame, request.width_px, request.colour)
 
     def _load(self) -> dict[str, Engine]:

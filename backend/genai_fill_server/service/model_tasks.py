@@ -42,6 +42,7 @@ from genai_fill_server.service.path_policy import PathPolicy
 _LOG = logging.getLogger(__name__)
 MAX_RUNNING = 4
 _MAX_KEPT = 50
+_MAX_LOGGED_CHARACTERS = 1000
 _MAX_ID_CHARACTERS = 96
 _START_WAIT_S = 60.0
 _STOP_WAIT_S = 8.0
@@ -119,7 +120,11 @@ class ModelTasks:
 
     def add(self, request: AddRequest) -> ModelTask:
         """Begin to take a folder into the store. Raises `PathNotAllowed`, `ModelUnsafe`, ..."""
-        folder = checked_model_folder(self._paths, request.path)
+        try:
+            folder = checked_model_folder(self._paths, request.path)
+        except GenAIFillError as refusal:
+            self._record_refusal(request, refusal)
+            raise
         order = ModelOrder(ModelVerb.ADD, path=str(folder), link=request.link)
         return self._start(order, request.provenance, folder.name)
 
@@ -242,6 +247,23 @@ class ModelTasks:
         if work.order.verb is not ModelVerb.VERIFY:  # that changes nothing
             entry = ModelAuditEntry(event, self._clock(), work.task, work.order, work.who)
             self._audit.append_model(entry)
+
+    def _record_refusal(self, request: AddRequest, refusal: GenAIFillError) -> None:
+        """Write who wanted to add what; a log that cannot be written hides no refusal."""
+        path = request.path[:_MAX_LOGGED_CHARACTERS]
+        task = ModelTask(
+            secrets.token_hex(8),
+            path,
+            ModelVerb.ADD,
+            JobState.FAILED,
+            round(self._clock(), 3),
+            error=ErrorReport.of(refusal),
+        )
+        order = ModelOrder(ModelVerb.ADD, path=path, link=request.link)
+        try:
+            self._record("model_refused", _Work(path, task, order, request.provenance))
+        except GenAIFillError as error:
+            _LOG.error("a refused model is not in the audit log: %s", error)
 
 
 def checked_model_folder(paths: PathPolicy, path: str) -> Path:

@@ -6,13 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from genai_fill_contract.errors import UnknownEngine
+from genai_fill_contract.errors import PathNotAllowed, UnknownEngine
 from genai_fill_contract.job import Job, JobState
+from genai_fill_contract.plate import ColourSettings
 from genai_fill_contract.settings import Settings
 from genai_fill_server.bootstrap import engine_plugins
 from genai_fill_server.bootstrap.worker import WorkerDuties
 from genai_fill_server.executors.protocol import Start
 from genai_fill_server.service import run_fill
+from genai_fill_server.service.job_ports import ThumbnailRequest
 from tests.fakes.job_stores import PAINT, WORDY, request_in
 
 
@@ -73,3 +75,13 @@ def test_a_job_for_an_engine_that_came_later_runs_in_a_warm_worker(duties, site,
 def test_a_job_for_an_engine_that_never_came_is_refused(duties, tmp_path):
     with pytest.raises(UnknownEngine):
         duties.run(job_for(tmp_path, WORDY), None)
+
+
+def test_a_picture_is_not_made_of_a_file_that_now_leads_out_of_the_roots(duties, tmp_path):
+    """The server looked at the path when the request came in; a link may have changed since."""
+    outside = tmp_path.parent / f"{tmp_path.name}_outside.exr"
+    outside.write_bytes(b"secret")
+    link = tmp_path / "take.1001.exr"
+    link.symlink_to(outside)
+    with pytest.raises(PathNotAllowed, match=r"take\.1001\.exr"):
+        duties.thumbnail(ThumbnailRequest(str(link), 1001, 320, ColourSettings()))

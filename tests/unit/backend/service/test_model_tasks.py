@@ -206,3 +206,14 @@ def test_old_tasks_are_forgotten(desk, monkeypatch):
     kept = [task.model_id for task in desk.tasks.tasks().tasks]
     assert kept[:3] == ["model-7", "model-6", "model-5"]
     assert len(kept) <= 4
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_refused_folder_is_in_the_audit_log_and_refused_whatever_the_log_says(desk, full):
+    desk.audit.fails = full
+    with pytest.raises(PathNotAllowed):
+        desk.tasks.add(AddRequest("/etc/" + "x" * 3000, provenance=ADA))
+    written = [("model_refused", ModelVerb.ADD, JobState.FAILED, ADA)]
+    assert desk.audit.lines == ([] if full else written)
+    assert desk.workers.orders == []
+    assert desk.tasks.tasks().tasks == ()
