@@ -233,3 +233,13 @@ def test_tables_are_drawn_on_a_terminal(run, home, monkeypatch):
 
     assert "unsafe" in out
     assert "flux2-klein-4b" in out
+
+
+def test_flow_is_listed_as_what_is_added_by_hand(run):
+    code, out = run("list")[:2]
+
+    assert code == 0
+    assert "by hand: raft-large (BSD-3-Clause)." in out
+    rows = json.loads(run("list", "--json")[1])["available"]
+    assert [row["id"] for row in rows if row["by_hand"]] == ["raft-large", "raft-small"]
+    assert run("pull", "raft-large", "--accept-licence")[0] == 2
