@@ -10,7 +10,7 @@
     ├── BackendError        BackendUnreachable  BackendStartFailed  BackendTimeout  BackendLost
     │                       WrongToken  ForbiddenOrigin  JobNotFound  Internal
     ├── EngineError         UnknownEngine  ModelMissing  ModelUnsafe  ModelLoadFailed
-    │                       OutOfMemory  GenerationFailed  WorkerDied
+    │                       LicenceForbids  OutOfMemory  GenerationFailed  WorkerDied
     └── HostError           NodeGone  NukeFailed
 
 Cancelled is a job state, not an error.
@@ -57,6 +57,7 @@ class ErrorCode(enum.StrEnum):
     INTERNAL = "internal"
     UNKNOWN_ENGINE = "unknown_engine"
     MODEL_MISSING = "model_missing"
+    LICENCE_FORBIDS = "licence_forbids"
     MODEL_UNSAFE = "model_unsafe"
     MODEL_LOAD_FAILED = "model_load_failed"
     OUT_OF_MEMORY = "out_of_memory"
@@ -287,6 +288,12 @@ class ModelMissing(EngineError):
     """The engine's weights are not in the model store."""
 
     code = ErrorCode.MODEL_MISSING
+
+
+class LicenceForbids(EngineError):
+    """The model's licence forbids what the studio's policy says it is used for."""
+
+    code = ErrorCode.LICENCE_FORBIDS
 
 
 class ModelUnsafe(EngineError):

@@ -46,6 +46,7 @@ STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.INTERNAL: 500,
     ErrorCode.UNKNOWN_ENGINE: 422,
     ErrorCode.MODEL_MISSING: 422,
+    ErrorCode.LICENCE_FORBIDS: 422,
     ErrorCode.MODEL_UNSAFE: 422,
     ErrorCode.MODEL_LOAD_FAILED: 500,
     ErrorCode.OUT_OF_MEMORY: 507,

@@ -7,7 +7,12 @@ import difflib
 from collections.abc import Iterable
 
 from genai_fill_contract.engine import CommercialUse, EngineDescription
-from genai_fill_contract.errors import InvalidRequest, ModelMissing, UnknownEngine
+from genai_fill_contract.errors import (
+    InvalidRequest,
+    LicenceForbids,
+    ModelMissing,
+    UnknownEngine,
+)
 from genai_fill_contract.fill import FillRequest
 
 _BLOCKED = (
@@ -29,13 +34,19 @@ def under_policy(
 def admit(request: FillRequest, engines: Iterable[EngineDescription]) -> EngineDescription:
     """Return the engine of ``request`` if it may run with these options.
 
-    Raises `UnknownEngine`, `ModelMissing` when it is unavailable, `InvalidOption`, and
-    `InvalidRequest` when it needs a prompt and has none.
+    Raises `UnknownEngine`, `LicenceForbids` when policy blocks it, `ModelMissing` when it is
+    unavailable, `InvalidOption`, and `InvalidRequest` when it needs a prompt and has none.
     """
     by_id = {engine.id: engine for engine in engines}
     engine = by_id.get(request.engine_id)
     if engine is None:
         raise _unknown(request.engine_id, list(by_id))
+    if not engine.available and engine.unavailable_reason == _forbidden(engine):
+        raise LicenceForbids(
+            f"The engine {engine.label!r} may not run here.",
+            hint=engine.unavailable_reason,
+            engine=engine.id,
+        )
     if not engine.available:
         raise ModelMissing(
             f"The engine {engine.label!r} cannot run here.",
@@ -57,8 +68,11 @@ def _is_non_commercial(engine: EngineDescription) -> bool:
 
 
 def _blocked(engine: EngineDescription) -> EngineDescription:
-    reason = _BLOCKED.format(licence=engine.licence or "unnamed")
-    return dataclasses.replace(engine, available=False, unavailable_reason=reason)
+    return dataclasses.replace(engine, available=False, unavailable_reason=_forbidden(engine))
+
+
+def _forbidden(engine: EngineDescription) -> str:
+    return _BLOCKED.format(licence=engine.licence or "unnamed")
 
 
 def _unknown(engine_id: str, known: list[str]) -> UnknownEngine:

@@ -197,7 +197,7 @@ def test_an_absurd_range_is_refused_before_any_work(backend, request_for):
     [
         ({"engine_id": "studio:pant"}, "unknown_engine"),
         ({"engine_id": "studio:absent"}, "model_missing"),
-        ({"engine_id": "studio:forbidden"}, "model_missing"),
+        ({"engine_id": "studio:forbidden"}, "licence_forbids"),
         ({"engine_id": "studio:wordy"}, "invalid_request"),
         ({"options": {"delay_s": 99.0}}, "invalid_option"),
         ({"options": {"dealy_s": 1.0}}, "invalid_option"),

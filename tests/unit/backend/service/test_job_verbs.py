@@ -11,6 +11,7 @@ from genai_fill_contract.errors import (
     GenerationFailed,
     InvalidRequest,
     JobNotFound,
+    LicenceForbids,
     ModelMissing,
     OutOfMemory,
     PathNotAllowed,
@@ -249,8 +250,12 @@ def test_a_request_is_admitted_to_the_engine_it_names_or_told_why_not(tmp_path):
     with pytest.raises(UnknownEngine, match="paimt") as caught:
         admit(request_in(tmp_path, engine_id="paimt"), engines)
     assert "'paint'" in caught.value.hint
-    with pytest.raises(ModelMissing, match="cannot run"):
+    with pytest.raises(LicenceForbids, match="may not run") as forbidden:
         admit(request_in(tmp_path, engine_id="nc"), engines)
+    assert "CC-BY-NC-4.0" in forbidden.value.hint
+    gone = dataclasses.replace(NON_COMMERCIAL, available=False, unavailable_reason="Not there.")
+    with pytest.raises(ModelMissing, match="cannot run"):
+        admit(request_in(tmp_path, engine_id="nc"), [gone])
     with pytest.raises(InvalidRequest, match="prompt"):
         admit(request_in(tmp_path, engine_id="wordy", prompt="  \n"), engines)
     assert admit(request_in(tmp_path, engine_id="wordy", prompt="x"), engines) is WORDY
