@@ -37,6 +37,27 @@ class TestQwenImageControlNet(DiffusersCompliance):
     model = "qwen-image-controlnet"
 
 
+class TestQwenImageEdit(DiffusersCompliance):
+    model = "qwen-image-edit-plus"
+
+
+class TestTakesInOneCall(DiffusersCompliance):
+    model = "flux2-klein-distilled"
+    options = {"steps": 2, "takes_at_once": 3}  # noqa: RUF012 - as above
+
+
+class TestAFrameAhead(DiffusersCompliance):
+    """As on a GPU: the model's call in a thread of its own."""
+
+    model = "stable-diffusion"
+
+    @pytest.fixture(autouse=True)
+    def _as_on_a_gpu(self, monkeypatch):
+        from genai_fill_server.engines.diffusers import runtime
+
+        monkeypatch.setattr(runtime, "works_beside", lambda device: True)
+
+
 class TestWanVace(DiffusersCompliance):
     model = "wan-vace"
     frame_count = 5
