@@ -49,13 +49,14 @@ def synthesise(
     rounds: int,
     watch: Watch,
     run: Runner = one_by_one,
+    guided: bool = True,
 ) -> Floats:
     """Return ``encoded`` (h, w, 3, of `encoding.encode`) with ``hole`` repainted.
 
     ``unusable`` pixels outside the hole are neither copied nor looked at as truth. With
     nothing to copy from, the hole is filled smoothly. Nothing comes out brighter or darker
     than what is known. Deterministic in ``seed``, whatever threads ``run`` shares the work
-    out to.
+    out to. Without ``guided`` patches are alone: no guess at the structure is made.
     """
     unknown = hole | unusable
     start = pull_push(encoded, (~unknown).astype(np.float32))
@@ -63,7 +64,8 @@ def synthesise(
     if not levels:
         return np.where(hole[..., None], start, encoded)
     manner = Manner(seed, rounds, watch, run)
-    made = _best_start(levels, guides_for(encoded, unknown), manner)
+    guides = guides_for(encoded, unknown) if guided else [Guide()]
+    made = _best_start(levels, guides, manner)
     for depth in range(made.depth - 1, -1, -1):
         made = _finer(levels[depth], made, manner)
     painted = made.level.image[RADIUS:-RADIUS, RADIUS:-RADIUS, :3]

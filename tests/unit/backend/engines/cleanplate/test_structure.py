@@ -119,6 +119,15 @@ def test_structure_goes_on_through_a_hole_and_keeps_its_grain(picture, hole, lea
     np.testing.assert_array_equal(found[~hole], decode(encode(truth))[~hole])
 
 
+def test_patches_alone_break_a_border_that_a_guess_at_structure_carries_on():
+    truth, hole = grained(disc_edge()), hole_at(120, 92)
+    covered = encode(np.where(hole[..., None], np.float32(0.9), truth))
+
+    alone = decode(synthesise(covered, hole, hole, 1, 3, QuietWatch(), guided=False))
+
+    assert error_db(alone, truth, hole) < error_db(filled(truth, hole), truth, hole) - 4
+
+
 def test_light_of_a_sky_has_no_blotches():
     truth, hole = sky().astype(np.float32), hole_at(120, 92)
 
