@@ -133,7 +133,8 @@ def by_flow(plates, mattes):
     """Borrowing along completed flow, as learning-free video completion does it.
 
     DIS flow between neighbours, completed in the holes, followed forward and backward; the
-    nearer side is taken; a membrane closes the seam; PatchMatch fills the rest.
+    nearer side is taken; a membrane closes the seam; PatchMatch fills the rest: patches alone,
+    without the clean plate's guesses at structure, so that the peer is what others have.
     """
     holes = mattes > 0
     greys = [_grey(p, h) for p, h in zip(plates, holes, strict=True)]
@@ -147,7 +148,7 @@ def by_flow(plates, mattes):
         picture = encode(np.where(holes[t][..., None], filled, plates[t]).astype(np.float32))
         rest = holes[t] & ~found
         if rest.any():
-            picture = synthesise(picture, rest, rest, 0, 3, QuietWatch())
+            picture = synthesise(picture, rest, rest, 0, 3, QuietWatch(), guided=False)
         closed = _closed(picture, plates[t], holes[t])
         results.append(np.where(holes[t][..., None], closed, plates[t]))
     return np.array(results)
