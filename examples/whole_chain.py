@@ -153,6 +153,39 @@ def follow(
     return False, longest
 
 
+def generate_take(session: Session, panel: Any, node: Any, timeout_s: float) -> dict[str, Any]:
+    """Press Generate, wait for the whole new take, and return its recipe."""
+    import json
+
+    from genai_fill.domain.takes import decode_takes
+
+    before = len(panel._actions.state.takes)
+    press_generate(session, panel)
+    done, _ = follow(
+        session,
+        panel,
+        lambda state: (
+            len(state.takes) > before
+            and state.takes[0].frames_done == state.takes[0].frames_total
+            and not state.activity.can_cancel
+        ),
+        timeout_s,
+    )
+    if not done:
+        raise RuntimeError(f"no fill after {timeout_s:.0f} s: {panel._actions.state}")
+    session.pump(0.3)
+    newest = decode_takes(node["take_list"].value()).takes[-1].take
+    recipe: dict[str, Any] = json.loads(Path(newest.recipe_path).read_text(encoding="utf-8"))
+    return recipe
+
+
+def approve_newest_take(panel: Any) -> None:
+    """Choose "Use this frame as a hero frame" in the menu of the newest take."""
+    menu = panel.takes.menu_for(panel._actions.state.takes[0])
+    next(action for action in menu.actions() if "hero frame" in action.text()).trigger()
+    menu.deleteLater()
+
+
 def run_chain(
     folder: Path,
     plate: str,

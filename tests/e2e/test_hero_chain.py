@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,7 +29,13 @@ def play(folder: Path, shot) -> SimpleNamespace:
     from examples.panel_picture import qt_application
 
     app = qt_application()  # Qt first: see panel_picture.without_numpy.
-    from examples.whole_chain import ROOT, Comp, chain_environment
+    from examples.whole_chain import (
+        ROOT,
+        Comp,
+        approve_newest_take,
+        chain_environment,
+        generate_take,
+    )
     from tests.fakes.nuke_standin import boot
 
     home = folder / "home"
@@ -46,13 +51,14 @@ def play(folder: Path, shot) -> SimpleNamespace:
         node, nuke = comp.node, session.nuke
         nuke.frame(HERO)
         node["range_mode"].setValue("frame")
-        first = fill(session, panel)
-        approve(panel)
+        first = generate_take(session, panel, node, TIMEOUT_S)
+        approve_newest_take(panel)
+        assert [hero.frame for hero in panel._actions.state.heroes] == [HERO]
         node.setInput(4, painted(nuke, folder, shot))
         node.setInput(5, comp.plate)  # control, which the clean plate does not use
         node["range_mode"].setValue("input")
         panel._actions.set_option("report_layers", True)
-        second = fill(session, panel)
+        second = generate_take(session, panel, node, TIMEOUT_S)
         rows = panel._actions.state.takes
         outputs = {
             frame: picture(session, node, frame) for frame in range(frames[0], frames[1] + 1)
@@ -71,45 +77,6 @@ def play(folder: Path, shot) -> SimpleNamespace:
 
 def picture(session, node, frame):
     return session.evaluate(node, frame).rgba_top_down()
-
-
-def fill(session, panel):
-    """Generate; return the new take's recipe."""
-    from examples.whole_chain import follow, press_generate
-
-    before = len(panel._actions.state.takes)
-    press_generate(session, panel)
-    done, _ = follow(
-        session,
-        panel,
-        lambda state: (
-            len(state.takes) > before
-            and state.takes[0].frames_done == state.takes[0].frames_total
-            and not state.activity.can_cancel
-        ),
-        TIMEOUT_S,
-    )
-    assert done, panel._actions.state
-    session.pump(0.3)
-    take = recipe_of(panel)
-    return json.loads(Path(take).read_text(encoding="utf-8"))
-
-
-def recipe_of(panel) -> str:
-    import nuke
-
-    from genai_fill.domain.takes import decode_takes
-
-    (node,) = [n for n in nuke.allNodes() if n.knob("take_list")]
-    takes = decode_takes(node["take_list"].value()).takes
-    return takes[-1].take.recipe_path
-
-
-def approve(panel) -> None:
-    menu = panel.takes.menu_for(panel._actions.state.takes[0])
-    next(a for a in menu.actions() if "hero frame" in a.text()).trigger()
-    menu.deleteLater()
-    assert [hero.frame for hero in panel._actions.state.heroes] == [HERO]
 
 
 def painted(nuke, folder: Path, shot):

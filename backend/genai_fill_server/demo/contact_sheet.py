@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,18 +55,27 @@ def contact_sheet(
 
     ``path_pattern`` names the take; pictures are display-coded (sRGB).
     """
-    rows: dict[str, list[Floats]] = {"before": [], "matte": [], "after": [], "truth": []}
-    for frame in chosen:
-        matte = np.repeat(frames.matte(frame)[..., None], 3, axis=2)
-        pictures = {
-            "before": frames.display(frames.plate(frame)),
-            "matte": matte,
-            "after": frames.display(frames.take(path_pattern, frame)[0]),
-            "truth": frames.display(frames.truth(frame)),
-        }
-        for name, picture in pictures.items():
-            rows[name].append(_panel(_fitted(picture, width), f"{name} {frame}"))
-    sheet = _stacked([_stacked(row, 1) for row in rows.values()], 0)
+    shown: dict[str, Callable[[int], Floats]] = {
+        "before": lambda frame: frames.display(frames.plate(frame)),
+        "matte": lambda frame: np.repeat(frames.matte(frame)[..., None], 3, axis=2),
+        "after": lambda frame: frames.display(frames.take(path_pattern, frame)[0]),
+        "truth": lambda frame: frames.display(frames.truth(frame)),
+    }
+    return sheet_of(shown, chosen, width)
+
+
+def sheet_of(
+    rows: Mapping[str, Callable[[int], Floats]], chosen: Sequence[int], width: int = 480
+) -> bytes:
+    """Return a PNG with a row for each name and a column for each chosen frame.
+
+    A row's function gives the display-coded picture (h, w, 3) of a frame.
+    """
+    panels = [
+        [_panel(_fitted(picture(frame), width), f"{name} {frame}") for frame in chosen]
+        for name, picture in rows.items()
+    ]
+    sheet = _stacked([_stacked(row, 1) for row in panels], 0)
     pixels = (np.clip(sheet, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)

@@ -98,18 +98,26 @@ class DemoFrames:
 def measure_take(frames: DemoFrames, path_pattern: str) -> Quality:
     """Measure one take of the demo shot against its truth."""
     errors: list[Floats] = []
-    outside, peak, true_peak = 0, 0.0, 0.0
+    peak, true_peak = 0.0, 0.0
     for frame in frames.shot.frames:
-        filled, blend = frames.take(path_pattern, frame)
+        filled, _ = frames.take(path_pattern, frame)
         truth, matte = frames.truth(frame), frames.matte(frame) > 0.0
         errors.append((frames.display(filled) - frames.display(truth))[matte])
-        untouched = blend <= 0.0
-        outside += int((filled != frames.plate(frame)).any(axis=2)[untouched].sum())
         if matte.any():
             peak = max(peak, float(filled[matte].max()))
             true_peak = max(true_peak, float(truth[matte].max()))
     each = tuple(round(psnr_db(e), 2) for e in errors)
+    outside = changed_outside_px(frames, path_pattern)
     return Quality(psnr_db(np.concatenate(errors)), each, outside, peak, true_peak)
+
+
+def changed_outside_px(frames: DemoFrames, path_pattern: str) -> int:
+    """Return how many pixels of a take differ from the plate's bits where its alpha is 0."""
+    changed = 0
+    for frame in frames.shot.frames:
+        filled, blend = frames.take(path_pattern, frame)
+        changed += int((filled != frames.plate(frame)).any(axis=2)[blend <= 0.0].sum())
+    return changed
 
 
 def measure_peer(frames: DemoFrames, peer: Peer) -> float:

@@ -18,6 +18,7 @@ from skimage.filters import gaussian
 from skimage.transform import warp
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 _FOCAL_PX = 1100.0
 _CAMERA_HEIGHT_M = 1.5
@@ -60,6 +61,14 @@ def linear(display: npt.ArrayLike) -> Floats:
     return np.where(coded <= 0.04045, low, high).astype(np.float32)
 
 
+def _roll(index: int) -> float:
+    return float(np.deg2rad(0.35) * np.sin(2.0 * np.pi * index / 30.0))
+
+
+def _zoom(index: int) -> float:
+    return 1.0 + 0.0012 * index
+
+
 class LaunchPad:
     """The scene. The same ``seed`` gives the same shot, bit for bit."""
 
@@ -79,7 +88,7 @@ class LaunchPad:
         """Return frame ``index`` (0 to ``size.frames - 1``)."""
         clean = self._background(index)
         horse, matte = self._horse_at(index)
-        exposure = self._exposure(index)
+        exposure = self.exposure(index)
         grain = self._grain(index, clean.shape)
         truth = self._exposed(clean, exposure, grain)
         mixed = clean * (1.0 - matte[..., None]) + horse * matte[..., None]
@@ -88,7 +97,8 @@ class LaunchPad:
         plate = np.where(matte[..., None] > 0.0, plate, truth)
         return SceneFrame(plate, truth, matte)
 
-    def _exposure(self, index: int) -> Floats:
+    def exposure(self, index: int) -> Floats:
+        """Return the exposure of a frame: a factor for each of red, green and blue, (3,)."""
         turn = 2.0 * np.pi * index / 40.0
         stops = np.array([0.16 * np.sin(turn), 0.15 * np.sin(turn + 0.15), 0.19 * np.sin(turn)])
         return np.asarray(np.exp2(stops), np.float32)
@@ -104,7 +114,31 @@ class LaunchPad:
         amount = np.sqrt(0.0007**2 + 0.00012 * np.maximum(exposed, 0.0))
         return np.asarray(exposed + amount * grain, np.float32)
 
-    def _pixels(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def moved(self, points: Doubles, first: int, second: int) -> Doubles:
+        """Return where points of the background on one frame lie on another: the truth.
+
+        ``points`` (..., 2) are x and y in pixels, a pixel's middle at whole numbers.
+        """
+        scale = self.size.scale
+        x = (points[..., 0] + 0.5) / scale - 480.0
+        y = (points[..., 1] + 0.5) / scale - _HORIZON_PX
+        x, y = self._steadied(x, y, first)
+        edge = _FOCAL_PX * _CAMERA_HEIGHT_M / _BACKDROP_M
+        depth = np.where(y > edge, _FOCAL_PX * _CAMERA_HEIGHT_M / np.maximum(y, edge), _BACKDROP_M)
+        x = x + (self._slide(first) - self._slide(second)) * _FOCAL_PX / depth
+        turn, zoom = _roll(second), _zoom(second)
+        x, y = x * zoom, y * zoom
+        x, y = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+        columns = (x + 480.0) * scale - 0.5
+        rows = (y + _HORIZON_PX) * scale - 0.5
+        return np.stack([columns, rows], axis=-1)
+
+    def is_far(self, index: int) -> npt.NDArray[np.bool_]:
+        """Return which pixels (h, w) of a frame show the backdrop, not the ground."""
+        _, y = self._steadied(*self._pixels(), index)
+        return y < _FOCAL_PX * _CAMERA_HEIGHT_M / _BACKDROP_M
+
+    def _pixels(self) -> tuple[Doubles, Doubles]:
         rows, columns = np.mgrid[0 : self.size.height, 0 : self.size.width].astype(np.float64)
         scale = self.size.scale
         return (columns + 0.5) / scale - 480.0, (rows + 0.5) / scale - _HORIZON_PX
@@ -112,13 +146,15 @@ class LaunchPad:
     def _slide(self, index: int) -> float:
         return _SLIDE_M * (index - (self.size.frames - 1) / 2.0)
 
+    def _steadied(self, x: Doubles, y: Doubles, index: int) -> tuple[Doubles, Doubles]:
+        """Return coordinates with the frame's roll and zoom taken out."""
+        turn, zoom = _roll(index), _zoom(index)
+        turned = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
+        return turned[0] / zoom, turned[1] / zoom
+
     def _background(self, index: int) -> Floats:
         """Backdrop above the ground's far edge, ground below it."""
-        x, y = self._pixels()
-        roll = np.deg2rad(0.35) * np.sin(2.0 * np.pi * index / 30.0)
-        x, y = x * np.cos(roll) - y * np.sin(roll), x * np.sin(roll) + y * np.cos(roll)
-        zoom = 1.0 + 0.0012 * index
-        x, y = x / zoom, y / zoom
+        x, y = self._steadied(*self._pixels(), index)
         far = self._backdrop(x + _FOCAL_PX * self._slide(index) / _BACKDROP_M, y)
         edge = _FOCAL_PX * _CAMERA_HEIGHT_M / _BACKDROP_M
         depth = _FOCAL_PX * _CAMERA_HEIGHT_M / np.maximum(y, 0.5 * edge)
@@ -126,7 +162,7 @@ class LaunchPad:
         share = np.clip((y - edge) * self.size.scale + 0.5, 0.0, 1.0)[..., None]
         return np.asarray(far * (1.0 - share) + near * share, np.float32)
 
-    def _backdrop(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Floats:
+    def _backdrop(self, x: Doubles, y: Doubles) -> Floats:
         height, width = self._photo.shape[:2]
         column = x / _PHOTO_SCALE + width / 2.0 - 0.5
         row = (y - 26.0) / _PHOTO_SCALE + height - 0.5
@@ -140,7 +176,7 @@ class LaunchPad:
             levels.append(gaussian(texture, spread, mode="wrap", preserve_range=True))
         return [np.asarray(level, np.float32) for level in levels]
 
-    def _ground(self, x: npt.NDArray[np.float64], depth: npt.NDArray[np.float64]) -> Floats:
+    def _ground(self, x: Doubles, depth: Doubles) -> Floats:
         """Gravel under a dusk sky, warm where the pad's lamps reach."""
         side = self._gravel[0].shape[0]
         row, column = (depth * _TEXELS_PER_M) % side, (x * _TEXELS_PER_M) % side
@@ -156,9 +192,7 @@ class LaunchPad:
         warm = np.exp(-(((depth - 62.0) / 22.0) ** 2) - (x / 26.0) ** 2)[..., None]
         return np.asarray(texture * (sky + lamps * warm) * 0.55, np.float32)
 
-    def _read(
-        self, image: Floats, row: npt.NDArray[np.float64], column: npt.NDArray[np.float64]
-    ) -> Floats:
+    def _read(self, image: Floats, row: Doubles, column: Doubles) -> Floats:
         planes = [
             warp(image[..., c], np.stack([row, column]), order=3, mode="reflect", clip=True)
             for c in range(image.shape[2])

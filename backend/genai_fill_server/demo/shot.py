@@ -87,6 +87,16 @@ def write_demo_shot(
     )
 
 
+def write_matte(path: str, window: Window, matte: Floats) -> None:
+    """Write one frame of a matte (h, w), in the file's alpha and in its RGB."""
+    write_painted(path, window, np.repeat(matte[..., None], 3, axis=2), matte)
+
+
+def write_painted(path: str, window: Window, rgb: Floats, alpha: Floats) -> None:
+    """Write one frame (h, w, 3) of the working space, and where it counts (h, w)."""
+    _write(local_frame_ports(), path, window, rgb, alpha)
+
+
 def _write(ports: FramePorts, path: str, window: Window, rgb: Floats, alpha: Floats) -> None:
     header = FrameHeader(display=window, data_window=window, pixel_type="half")
     pixels = np.ascontiguousarray(rgb, np.float32)

@@ -68,6 +68,15 @@ _OPTIONS = (
         ),
         advanced=True,
     ),
+    EngineOption(
+        "report_layers",
+        "Origin layers",
+        OptionType.BOOL,
+        False,
+        "Also write per pixel: frame offset of the hero or frame it is from, invented or not, "
+        "confidence.",
+        advanced=True,
+    ),
 )
 
 
@@ -115,6 +124,7 @@ class HeroOptions:
             carrying=CleanPlateOptions(
                 reach_frames=_REACH_FRAMES if own["hero_real_pixels"] else 0,
                 motion=Motion(str(own["hero_motion"])),
+                report_layers=bool(own["report_layers"]),
             ),
             image={name: value for name, value in given.items() if name not in own},
         )

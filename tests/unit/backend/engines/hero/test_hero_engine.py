@@ -366,3 +366,12 @@ def test_the_views_are_shots_as_engines_know_them():
     shown = one.plate(1002, part)
     assert (shown[inside] == 0.7).all()
     np.testing.assert_array_equal(shown[~inside], shot.plate(1002, part)[~inside])
+
+
+def test_origin_layers_say_which_hero_a_pixel_is_from():
+    scene = KnownMotion(frames=6)
+    made = fill(DotPainter(), scene.shot(), hero_frame=1003, report_layers=True)
+    assert all(not filled.layers for filled in fill(DotPainter(), scene.shot(), hero_frame=1003))
+    for filled in made:
+        x, y = np.rint(scene.centre(filled.frame)).astype(int)
+        assert filled.layers["origin"][y, x] == 1003 - filled.frame
