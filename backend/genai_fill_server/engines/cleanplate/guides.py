@@ -23,6 +23,7 @@ from genai_fill_server.engines.cleanplate.regions import areas
 Mask = npt.NDArray[np.bool_]
 
 _EDGES_THICKNESS_PX = 26.0
+_LARGE_EDGES_THICKNESS_PX = 50.0
 _AREAS_THICKNESS_PX = 12.0
 _AREAS_MOST_PX = 4000
 _MOST_COST = 1.45
@@ -141,7 +142,10 @@ def _reduced(
 
 
 def _edges(encoded: Floats, unknown: Mask) -> tuple[tuple[Layer, ...], float]:
-    image, hole, halvings = _reduced(encoded, unknown, _EDGES_THICKNESS_PX, 1 << 30)
+    # Seen too small, the joints of a wall are gone; at full size, grain looks like edges.
+    large = thickness(unknown) > 2 * _EDGES_THICKNESS_PX
+    limit = _LARGE_EDGES_THICKNESS_PX if large else _EDGES_THICKNESS_PX
+    image, hole, halvings = _reduced(encoded, unknown, limit, 1 << 30)
     ends = ends_of(image, hole)
     longest = 2 * _LONGEST * max(thickness(hole), 4.0)
     links = links_between(ends, longest, _MOST_COST)
