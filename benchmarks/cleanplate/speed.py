@@ -159,12 +159,18 @@ def measured_apart(size: str, frames: int) -> Cost:
 
 
 def flat_bar(cost: Cost) -> Bar:
-    """Return the bar on memory over the length of a shot."""
-    grown = cost.peak_mib / max(cost.third_mib, 1.0) - 1.0
+    """Return the bar on memory over the length of a shot.
+
+    Met when the trend of what is held over the last two thirds stays under a tenth of the
+    first third's peak. A peak that comes later, where a part is invented, is told, but has
+    its own bar: it does not come from the shot's length.
+    """
+    trend_mib = cost.slope_mib * cost.frames * 2 / 300
+    later = cost.peak_mib / max(cost.third_mib, 1.0) - 1.0
     return Bar(
         f"{cost.size}: memory flat over {cost.frames} frames",
-        f"{100 * grown:+.0f} % after the first third, {cost.slope_mib:+.1f} MiB in 100 frames",
-        grown < 0.1,
+        f"{trend_mib:+.0f} MiB over the last two thirds; peak {100 * later:+.0f} %",
+        trend_mib < 0.1 * cost.third_mib,
     )
 
 
