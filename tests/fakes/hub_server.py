@@ -17,6 +17,8 @@ class HubServer(ThreadingHTTPServer):
     """Serves ``files`` as one repository; ``gated`` wants the token "right".
 
     ``hold`` (name, held, release) sends half of that file, sets ``held`` and waits.
+    ``break_off`` names a file whose next whole sending ends half-way; ``ranges`` keeps which
+    parts of files were asked for.
     """
 
     daemon_threads = True
@@ -27,6 +29,8 @@ class HubServer(ThreadingHTTPServer):
         self.files = files
         self.gated = False
         self.hold: tuple[str, threading.Event, threading.Event] | None = None
+        self.break_off = ""
+        self.ranges: list[tuple[str, str]] = []
         self.seen: list[tuple[str, str]] = []
 
     @property
@@ -101,6 +105,19 @@ class _Handler(BaseHTTPRequestHandler):
         hold = self.server.hold
         if hold is not None and hold[0] == name and with_body and self.command == "GET":
             self._half(data, headers, hold[1], hold[2])
+            return
+        asked = self.headers.get("Range", "")
+        if with_body and self.command == "GET" and asked:
+            self.server.ranges.append((name, asked))
+            first = int(asked.removeprefix("bytes=").partition("-")[0])
+            headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+            self._send(206, data[first:], headers)
+            return
+        if with_body and self.command == "GET" and self.server.break_off == name:
+            self.server.break_off = ""
+            gone = threading.Event()
+            gone.set()
+            self._half(data, headers, gone, gone)
             return
         self._send(200, data, headers, with_body=with_body)
 

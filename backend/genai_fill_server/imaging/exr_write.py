@@ -68,7 +68,7 @@ class ExrTakeStore:
         """Whether a whole frame of ours with this crop is at ``path``.
 
         Frames are renamed into place, so one with our labels is whole. Raises `OutputExists`
-        for a file that is not ours.
+        for a file that is not ours, and `InvalidRequest` for one of ours with another crop.
         """
         if not Path(path).exists():
             return False
@@ -79,8 +79,16 @@ class ExrTakeStore:
         try:
             spec = image.spec()
             theirs = {name: ask(lambda n=name: spec.get_string_attribute(n), "") for name in labels}  # type: ignore[misc]
-            if theirs != dict(labels) or data_window(spec) != window:
+            if theirs != dict(labels):
                 raise _not_ours(path)
+            if data_window(spec) != window:
+                raise InvalidRequest(
+                    f"The plate or the matte has changed since this job made {path}: its crop "
+                    "is another one now.",
+                    hint="Generate again: a new version is made of what is there now, and the "
+                    "finished frames of this one stay.",
+                    path=path,
+                )
         finally:
             image.close()
         return True

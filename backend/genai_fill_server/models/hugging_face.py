@@ -41,6 +41,7 @@ class HuggingFaceHub:
             os.environ.setdefault(name, "1")
         try:
             import huggingface_hub
+            import huggingface_hub.errors  # not always there without
         except ImportError as error:
             raise ConfigError(
                 "The package huggingface_hub is not installed.",
@@ -149,7 +150,7 @@ def _unreachable(error: Exception, repository: str) -> ModelMissing:
     return ModelMissing(
         f"{repository} cannot be fetched: {words[0][:200] if words else type(error).__name__}.",
         hint="Look at the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, then pull again: "
-        "it goes on where it stopped.",
+        "files that are whole already are not fetched again.",
     )
 
 

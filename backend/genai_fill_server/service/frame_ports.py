@@ -174,7 +174,8 @@ class TakeStore(Protocol):
         """Whether a whole frame with this crop and all of ``labels`` is at ``path``.
 
         False when nothing or half a file is there. Raises `OutputExists` when a file is
-        there that has other labels: somebody else's, never to be overwritten.
+        there that has other labels: somebody else's, never to be overwritten; `InvalidRequest`
+        when it has these labels and another crop: plate or matte changed since.
         """
 
     def write_recipe(self, path: str, recipe: Mapping[str, object]) -> None:

@@ -218,7 +218,7 @@ class ModelTasks:
             if outcome.model_id:
                 ended["model_id"] = outcome.model_id
         except ModelWorkStopped:
-            message = "Stopped. The same again goes on where it stopped."
+            message = "Stopped. The same again goes on after the last whole file."
             ended = {"state": JobState.CANCELLED, "message": message}
         except GenAIFillError as error:
             ended = {"state": JobState.FAILED, "error": ErrorReport.of(error)}

@@ -151,3 +151,43 @@ def test_a_cancel_while_fetching_passes_through(server, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, cancel)
+
+
+BIG = bytes(range(256)) * (24 * 2**12)
+"""24 MiB: the library takes in 10 MiB at once, and asks again for what came after those."""
+
+
+def test_a_line_that_breaks_goes_on_where_it_broke(server, tmp_path):
+    server.files[UNET] = BIG
+    server.break_off = UNET
+    told = []
+
+    hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, told.append)
+
+    assert (tmp_path / UNET).read_bytes() == BIG
+    assert sum(told) == len(BIG)
+    ((name, asked),) = server.ranges
+    assert name == UNET
+    assert 0 < int(asked.removeprefix("bytes=").rstrip("-")) <= len(BIG) // 2
+
+
+def test_a_fetch_that_was_cancelled_begins_that_file_anew(server, tmp_path):
+    server.files[UNET] = BIG
+    told = []
+
+    def cancel(count):
+        told.append(count)
+        if sum(told) > len(BIG) // 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, cancel)
+    assert not (tmp_path / UNET).exists()
+    again = []
+
+    hub_of(server).fetch("org/model", COMMIT, UNET, tmp_path, again.append)
+
+    assert (tmp_path / UNET).read_bytes() == BIG
+    assert sum(again) == len(BIG)
+    assert server.ranges == []  # the library keeps no part of a file from call to call
+    assert not list(tmp_path.rglob("*.incomplete"))

@@ -10,6 +10,7 @@ from genai_fill_contract.errors import (
     DiskFull,
     EmptyMatte,
     GenerationFailed,
+    InvalidRequest,
     MissingFrames,
     OutOfMemory,
     OutputExists,
@@ -490,6 +491,19 @@ def test_a_disk_that_fills_up_keeps_what_is_done_and_leaves_no_scraps(tmp_path):
     assert shot.watch.frames == [(0, 1001)]
     assert shot.recipe()["state"] == "failed: disk_full"
     assert shot.leftovers() == []
+
+
+def test_a_matte_that_changed_before_a_job_resumes_is_said_and_nothing_is_overwritten(tmp_path):
+    shot = Shot(tmp_path)
+    with pytest.raises(GenerationFailed):
+        shot.run(FailingEngine(at=1003, error=RuntimeError("no")))
+    before = Path(path_at(shot.takes[0].path_pattern, 1001)).read_bytes()
+    for frame in shot.frames:
+        shot.write_matte(frame, disc(*SIZE, (60, 90), 30))
+    with pytest.raises(InvalidRequest, match="matte has changed") as caught:
+        shot.run(takes=shot.takes)
+    assert "Generate again" in caught.value.hint
+    assert Path(path_at(shot.takes[0].path_pattern, 1001)).read_bytes() == before
 
 
 def test_somebody_elses_file_is_never_overwritten(tmp_path):
