@@ -7,6 +7,7 @@ outside, never measured: what is there is the object, not the background.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +32,7 @@ _REFINE_PX = 3.0
 _RELIEF_PX = 2.5
 _RELIEF_STOPS = (0.12, 0.6)
 _RELIEF_SHARE = 0.03
+_UNEXPLAINED_SHARE = 0.05
 _MINIMUM_FLOW_SIDE_PX = 32
 
 
@@ -67,7 +69,8 @@ class Alignment:
     ``place`` (h, w, 2) holds source proxy coordinates (x, y); ``usable`` is where the source
     shows background; ``levels`` is its luma brought to the target's exposure; ``error`` (in
     stops) is measured round the hole and completed inside; ``gain`` (h/2, w/2, 3) is log2 of
-    the factor from the source's light to the target's.
+    the factor from the source's light to the target's. ``nearness`` (h, w) grows towards the
+    camera, where depth was measured; None for a plane.
     """
 
     frame: int
@@ -78,6 +81,7 @@ class Alignment:
     error: Floats
     gain: Floats
     sharpness: float
+    nearness: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def align(target: Target, way: Way, kit: Kit) -> Alignment | None:
     if way.place is not None:
         shape = way.place.shape
         back = moved(np.asarray(np.linalg.inv(local), np.float64), way.place.reshape(-1, 2))
-        known = back.reshape(shape) - _grid(*shape[:2])
+        known = back.reshape(shape) - grid_of(*shape[:2])
         return _assembled(target, way, local, (seen, usable), known, kit)
     motion = kit.options.motion
     if motion is not Motion.NONE:
@@ -163,7 +167,8 @@ def _refined(
     return np.asarray(local @ correction, np.float64)
 
 
-def _grid(height: int, width: int) -> Floats:
+def grid_of(height: int, width: int) -> Floats:
+    """Return the places (x, y) of the pixels of a picture, (h, w, 2)."""
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
@@ -179,6 +184,23 @@ def _has_relief(target: Target, seen: Bytes, usable: Mask) -> bool:
     error = cv2.blur(cv2.absdiff(target.levels, seen), (9, 9))
     low, high = (stops * LEVELS_PER_STOP for stops in _RELIEF_STOPS)
     return int(((error > low) & (error < high) & both).sum()) > _RELIEF_SHARE * count
+
+
+def unexplained(target: Target, aligned: Sequence[Alignment]) -> bool:
+    """Whether planes leave things in the picture that are elsewhere, small ones too.
+
+    A pixel is explained by a source when any of its planes puts it there. One source that is
+    not explained is enough: from a near one things have hardly moved.
+    """
+    shares = []
+    for frame in sorted({one.frame for one in aligned}):
+        own = [one for one in aligned if one.frame == frame]
+        known = target.known & np.all([one.usable for one in own], axis=0)
+        apart = np.min([np.abs(target.levels - one.levels) for one in own], axis=0)
+        error = cv2.blur((apart * known).astype(np.float32), (9, 9))
+        off = int((error > _RELIEF_STOPS[0] * LEVELS_PER_STOP)[known].sum())
+        shares.append(off / max(1, int(known.sum())))
+    return max(shares, default=0.0) > _UNEXPLAINED_SHARE
 
 
 def _residual_flow(
@@ -197,7 +219,7 @@ def _residual_flow(
     second = np.where(usable, seen, first)
     flow, back = kit.flow.both_ways(first, second)
     followed = kit.device.followed
-    grid = _grid(*target.levels.shape)
+    grid = grid_of(*target.levels.shape)
     round_trip = flow + followed(back, grid + flow)
     measured = cv2.erode((target.known & usable).astype(np.uint8), np.ones((5, 5), np.uint8))
     trusted = (measured > 0) & (np.hypot(round_trip[..., 0], round_trip[..., 1]) < _ROUND_TRIP_PX)
@@ -226,7 +248,7 @@ def _assembled(
 ) -> Alignment:
     seen, usable = view
     height, width = target.levels.shape
-    place = _grid(height, width)
+    place = grid_of(height, width)
     levels = seen.astype(np.float32)
     if flow is not None:
         place = place + flow

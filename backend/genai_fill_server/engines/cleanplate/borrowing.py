@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.plate import FrameRange, Window
-from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, Way, align
+from genai_fill_server.engines.cleanplate.alignment import (
+    Alignment,
+    Target,
+    Way,
+    align,
+    unexplained,
+)
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, camera_motion
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
@@ -20,8 +26,18 @@ from genai_fill_server.engines.cleanplate.choice import (
     choose,
     coarse_hole,
     coverage,
+    coverage_of_planes,
+    spread_frames,
 )
-from genai_fill_server.engines.cleanplate.description import Detail, Direction
+from genai_fill_server.engines.cleanplate.depth_way import (
+    Seen,
+    align_by_depth,
+    landings,
+    neighbours,
+    on_one_scale,
+    stands_still,
+)
+from genai_fill_server.engines.cleanplate.description import Detail, Direction, Motion
 from genai_fill_server.engines.cleanplate.device import Gathered
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.kit import Kit
@@ -260,25 +276,63 @@ class Borrower:
 
     def _aligned(self, target: Target, candidates: list[Candidate]) -> list[Alignment]:
         hole = coarse_hole(target.hole)
-        shown = [coverage(target.region, hole, candidate) for candidate in candidates]
-        self._note_unseen(target.proxy.frame, target.region, hole, shown)
+        shown = [coverage_of_planes(target.region, hole, one) for one in candidates]
+        count = int(hole.sum())
+        self._note_unseen(target.proxy.frame, target.region, hole, [mask[:count] for mask in shown])
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
         given = {i: self.artist.place(target, candidates[i].proxy.frame) for i in chosen}
+        found = self._aligned_by_planes(target, candidates, chosen, given)
+        is_given = any(place is not None for place in given.values())
+        if self._options.motion is Motion.DENSE and not is_given and unexplained(target, found):
+            more = spread_frames(target.proxy.frame, candidates, chosen)
+            found += self._aligned_by_planes(target, candidates, more, {})
+            found += self._aligned_by_depth(target, candidates, [*chosen, *more])
+        return found
+
+    def _aligned_by_planes(
+        self,
+        target: Target,
+        candidates: Sequence[Candidate],
+        chosen: Sequence[int],
+        given: dict[int, Floats | None],
+    ) -> list[Alignment]:
         ways = [
             Way(
                 candidates[i].proxy,
                 matrix,
                 plane,
                 alone=len(candidates[i].matrices) == 1,
-                place=given[i],
+                place=given.get(i),
             )
             for i in chosen
             for plane, matrix in enumerate(candidates[i].matrices)
             if matrix is not None
         ]
         jobs = [partial(align, target, way, self.kit) for way in ways]
-        return [found for found in self.parallel(jobs) if found is not None]
+        return [one for one in self.parallel(jobs) if one is not None]
+
+    def _aligned_by_depth(
+        self, target: Target, candidates: Sequence[Candidate], chosen: Sequence[int]
+    ) -> list[Alignment]:
+        """Return alignments of the chosen frames by depth, where they can be made."""
+        by_frame = {c.proxy.frame: Seen(c.proxy, c.main) for c in candidates}
+        frames = [candidates[index].proxy.frame for index in chosen]
+        if stands_still(target, [by_frame[frame] for frame in frames]):
+            return []
+        jobs = [
+            partial(
+                landings,
+                target,
+                by_frame[frame],
+                neighbours(target.proxy.frame, frame, by_frame),
+                self.kit,
+            )
+            for frame in frames
+        ]
+        landed = [one for one in self.parallel(jobs) if one is not None]
+        depths = on_one_scale(target, landed)
+        return self.parallel([partial(align_by_depth, target, one, self.kit) for one in depths])
 
     def _gathered(self, target: Target, aligned: Sequence[Alignment], lookup: Lookup) -> Gathered:
         if not aligned:

@@ -24,13 +24,22 @@ from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 
 UNUSABLE = np.float32(1e3)
-_TIME_COST = 0.004
+_TIME_COST = 0.006
 _BLUR_COST = 0.5
+
+_ODD_WORTH = np.float32(1.5)
+_ODD_MOST = np.float32(0.15)
+_SHADE_PX = 10
+_SHADE_SHARE = np.float32(0.7)
+_GUESSED_COST = np.float32(0.2)
+_HIDDEN_COST = np.float32(0.4)
+_SAME_DEPTH = np.float32(0.15)
 NEIGHBOUR_COST = 0.03
 PLANE_COST = 0.2
 PLANE_PX = 12
 ROUNDS = 3
 _COVERAGE_STEP = 4
+_SPREAD_STEPS = (1, 2, 4, 7, 11)
 _WANTED_PER_PIXEL = 3
 ALONE_STOPS = np.float32(0.1)
 TEXTURE_WORTH = np.float32(0.75)
@@ -55,10 +64,25 @@ class Candidate:
         return matrix
 
 
+def coverage_of_planes(region: Region, hole: Mask, candidate: Candidate) -> Mask:
+    """Return `coverage` of every plane, one after the other, shape (planes * n,).
+
+    A frame that shows the backdrop behind the hole may still hide what stands before it.
+    """
+    shown = [coverage(region, hole, candidate)]
+    for matrix in candidate.matrices[1:]:
+        if matrix is None:
+            shown.append(np.zeros_like(shown[0]))
+        else:
+            shown.append(coverage(region, hole, Candidate(candidate.proxy, (matrix,))))
+    return np.concatenate(shown)
+
+
 def coverage(region: Region, hole: Mask, candidate: Candidate) -> Mask:
     """Return which pixels of a coarse grid over the hole the candidate can show, shape (n,).
 
-    The grid has every fourth pixel of the region; ``hole`` is already reduced to it.
+    Its main plane decides. The grid has every fourth pixel of the region; ``hole`` is already
+    reduced to it.
     """
     width, height = region.size
     scale = np.diag([float(_COVERAGE_STEP), float(_COVERAGE_STEP), 1.0])
@@ -112,6 +136,17 @@ def best_frames(
     return sorted(chosen, key=lambda i: abs(candidates[i].proxy.frame - frame))
 
 
+def spread_frames(frame: int, candidates: Sequence[Candidate], chosen: Sequence[int]) -> list[int]:
+    """Return indices of candidates beside ``chosen``, spread over time to both sides.
+
+    For shots in which a plane cannot tell what a frame will show: things stand before each
+    other, shadows wander. Near frames have the same light, far ones see round things.
+    """
+    by_frame = {one.proxy.frame: index for index, one in enumerate(candidates)}
+    wanted = [frame + side * step for step in _SPREAD_STEPS for side in (-1, 1)]
+    return [by_frame[n] for n in wanted if n in by_frame and by_frame[n] not in chosen]
+
+
 def _blurred(plane: Floats, px: int) -> Floats:
     return np.asarray(cv2.blur(plane, (2 * px + 1, 2 * px + 1)), np.float32)
 
@@ -128,11 +163,27 @@ def _disagreement(aligned: Sequence[Alignment], device: Device) -> list[Floats]:
     several = len({a.plane for a in aligned}) > 1
     for plane in sorted({a.plane for a in aligned}):
         own = [i for i, a in enumerate(aligned) if a.plane == plane]
-        levels = np.stack([aligned[i].levels for i in own])
+        levels = np.stack([_without_shade(aligned[i]) for i in own])
         usable = np.stack([aligned[i].usable for i in own])
-        for index, odd in zip(own, device.apart(levels, usable, several), strict=True):
-            away[index] = odd
+        odds = device.apart(levels, usable, several)
+        # How well a plane's sources agree judges the plane; how one differs from them may be
+        # light, and then the error round the hole knows better.
+        most = np.where(usable, odds, np.inf).min(axis=0) + _ODD_MOST
+        for index, odd in zip(own, odds, strict=True):
+            away[index] = np.minimum(odd, most).astype(np.float32)
     return away
+
+
+def _without_shade(source: Alignment) -> Floats:
+    """Return a source's levels less most of what varies slowly.
+
+    A shadow that wanders sets the one source that has it right apart from all others; a
+    wrong place does that to edges and texture, too.
+    """
+    shown = source.usable.astype(np.float32)
+    mass = np.maximum(_blurred(shown, _SHADE_PX), np.float32(1e-2))
+    shade = _blurred(np.asarray(source.levels * shown, np.float32), _SHADE_PX) / mass
+    return np.asarray(source.levels - _SHADE_SHARE * shade, np.float32)
 
 
 def apart(levels: Floats, usable: Mask, several: bool) -> Floats:
@@ -182,13 +233,41 @@ def _texture(levels: Floats, known: Mask) -> Floats:
 def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:
     """Return the cost of each source at each pixel, (n, h, w), in stops of error."""
     away = _disagreement(aligned, device)
+    hidden = _hidden(aligned)
     planes = []
-    for source, odd in zip(aligned, away, strict=True):
+    for source, odd, behind in zip(aligned, away, hidden, strict=True):
         distance = abs(source.frame - target.proxy.frame)
         blur = _BLUR_COST * max(0.0, 1.0 - source.sharpness)
-        plane = source.error + 1.5 * odd + np.float32(_TIME_COST * distance + blur)
+        plane = (
+            source.error
+            + _ODD_WORTH * np.minimum(odd, _ODD_MOST)
+            + np.float32(_TIME_COST * distance + blur)
+            + behind
+        )
         planes.append(np.where(source.usable, plane, UNUSABLE).astype(np.float32))
     return np.stack(planes)
+
+
+def _hidden(aligned: Sequence[Alignment]) -> list[Floats | np.float32]:
+    """Return what it costs a source to show something else than the nearest thing known.
+
+    Behind a near thing sources that see past it agree perfectly well. A plane, which may or
+    may not hold at a pixel, gives way to measured depth wherever there is some.
+    """
+    deep = [(a.usable, a.nearness) for a in aligned if a.nearness is not None]
+    if not deep:
+        return [np.float32(0.0)] * len(aligned)
+    seen = np.any([usable for usable, _ in deep], axis=0)
+    nearness = [np.where(usable, near, -np.inf).astype(np.float32) for usable, near in deep]
+    nearest = np.max([cv2.medianBlur(near, 3) for near in nearness], axis=0)
+    found: list[Floats | np.float32] = []
+    for source in aligned:
+        if source.nearness is None:
+            found.append(np.where(seen, _GUESSED_COST, 0.0).astype(np.float32))
+            continue
+        behind = np.clip((nearest - source.nearness) / _SAME_DEPTH - 1.0, 0.0, 1.0)
+        found.append(np.where(source.usable, _HIDDEN_COST * behind, 0.0).astype(np.float32))
+    return found
 
 
 def choose(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:

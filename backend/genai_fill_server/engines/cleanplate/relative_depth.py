@@ -1,0 +1,146 @@
+"""Depth up to a projective map, and cameras for it: two views measure, a third is told.
+
+A view and its pixels' relative depth g make points (x, y, 1, g). Any other view of a scene
+that stands still sees them through a 3 x 4 matrix. Plane and parallax (R. Kumar, P. Anandan,
+K. Hanna, ICPR 1994; M. Irani, P. Anandan, ECCV 1996) without calibration: what one
+neighbour measures of depth says where a pixel is in a frame that cannot see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.encoding import Floats
+
+Mask = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
+
+_MOST_POINTS = 3000
+_LEAST_POINTS = 200
+_ROUNDS = 5
+_SPREAD_PX = 0.35
+_IN_FRONT = 0.05
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A 3 x 4 matrix, and how far (px, median) it misses what it was fitted to."""
+
+    matrix: Doubles
+    miss_px: float
+
+
+def thinned(mask: Mask) -> npt.NDArray[np.int64]:
+    """Return indices of at most some thousand True pixels, spread evenly, of a raveled mask."""
+    found = np.flatnonzero(mask)
+    return found[:: max(1, len(found) // _MOST_POINTS)]
+
+
+def mapped(matrix: Doubles, points: npt.ArrayLike) -> Doubles:
+    """Return ``matrix`` (m, k) times each of ``points`` (n, k), (n, m).
+
+    Not by BLAS, whose sums depend on how many threads it has.
+    """
+    return np.asarray(np.einsum("mk,nk->nm", matrix, np.asarray(points, np.float64)))
+
+
+def _squared(first: Doubles, second: Doubles) -> Doubles:
+    return np.asarray(np.einsum("ki,kj->ij", first, second))
+
+
+def epipole(there: Floats, shift: Floats) -> Doubles | None:
+    """Return the direction (3,) in which parallax moves pixels; None where it has no direction.
+
+    ``there`` (n, 2) are places in the other view, ``shift`` (n, 2) how far they are from where
+    a plane would have taken them: each lies on the line through the epipole.
+    """
+    centre = there.mean(axis=0)
+    spread = max(float(np.abs(there - centre).mean()), 1.0)
+    x, y = ((there - centre) / spread).astype(np.float64).T
+    u, v = shift.astype(np.float64).T
+    rows = np.column_stack([-v, u, v * x - u * y])
+    weight, miss, found = np.ones(len(rows)), np.zeros(len(rows)), np.zeros(3)
+    for _ in range(_ROUNDS):
+        _, _, basis = np.linalg.svd(_squared(rows * weight[:, None], rows))
+        found = basis[-1]
+        # The distance of a shift's tip from its line, in pixels.
+        length = np.hypot(found[0] - found[2] * x, found[1] - found[2] * y)
+        miss = np.abs(mapped(found[None], rows)[:, 0]) / np.maximum(length, 1e-9)
+        weight = 1.0 / (1.0 + (miss / _SPREAD_PX) ** 2) / np.maximum(length, 1e-9) ** 2
+    if float(np.median(miss)) > 4.0 * _SPREAD_PX:
+        return None
+    return np.array(
+        [
+            found[0] * spread + centre[0] * found[2],
+            found[1] * spread + centre[1] * found[2],
+            found[2],
+        ]
+    )
+
+
+def depth_of(camera: Doubles, here: Floats, there: Floats) -> Floats:
+    """Return the relative depth (n,) of pixels ``here`` (n, 2) that ``camera`` sees ``there``."""
+    flat = mapped(camera[:, :3], np.c_[here, np.ones(len(here))])
+    ahead = camera[:2, 3] - there * camera[2, 3]
+    gap = there * flat[:, 2:] - flat[:, :2]
+    square = (ahead**2).sum(axis=1)
+    return np.asarray((ahead * gap).sum(axis=1) / np.maximum(square, 1e-12), np.float32)
+
+
+def seen_at(camera: Doubles, here: Floats, depth: Floats) -> tuple[Floats, Mask]:
+    """Return where ``camera`` sees pixels ``here`` (n, 2) of ``depth``, and which it can see."""
+    points = mapped(camera, np.c_[here, np.ones(len(here)), depth])
+    front = points[:, 2] > _IN_FRONT
+    places = points[:, :2] / np.where(front, points[:, 2], 1.0)[:, None]
+    return np.asarray(places, np.float32), np.asarray(front, np.bool_)
+
+
+def camera_of(here: Floats, depth: Floats, there: Floats) -> Camera | None:
+    """Fit the camera that sees pixels ``here`` (n, 2) of relative ``depth`` (n,) ``there``.
+
+    Least squares, reweighted so that what moves by itself does not count. None: too few
+    points, or points behind the camera.
+    """
+    if len(here) < _LEAST_POINTS:
+        return None
+    centre, scale = here.mean(axis=0), max(float(here.std()), 1.0)
+    middle = float(np.median(depth))
+    unit = max(float(np.abs(depth - middle).mean()), 1e-9)
+    x, y = ((here - centre) / scale).astype(np.float64).T
+    g = np.clip((depth - middle) / unit, -50, 50).astype(np.float64)
+    fitted = _fitted(np.column_stack([x, y, np.ones_like(x), g]), (there - centre) / scale, scale)
+    if fitted is None:
+        return None
+    inner = np.diag([1 / scale, 1 / scale, 1.0, 1 / unit])
+    inner[:2, 2], inner[3, 2] = -centre / scale, -middle / unit
+    outer = np.diag([scale, scale, 1.0])
+    outer[:2, 2] = centre
+    return Camera(outer @ fitted.matrix @ inner, fitted.miss_px)
+
+
+def _fitted(points: Doubles, there: Floats, scale: float) -> Camera | None:
+    """Fit a camera to points (n, 4) and places (n, 2), both about 1; a unit is ``scale`` px."""
+    u, v = there.astype(np.float64).T
+    nought, free = np.zeros_like(points), points[:, [0, 1, 3]]
+    across = np.column_stack([points, nought, -u[:, None] * free])
+    down = np.column_stack([nought, points, -v[:, None] * free])
+    weight, matrix, miss = np.ones(len(u)), np.zeros((3, 4)), np.zeros(len(u))
+    for _ in range(_ROUNDS):
+        root = np.sqrt(weight)[:, None]
+        left = np.vstack([across * root, down * root])
+        right = np.concatenate([u, v]) * np.concatenate([root, root])[:, 0]
+        solved = np.linalg.solve(
+            _squared(left, left) + 1e-9 * np.eye(11), _squared(left, right[:, None])[:, 0]
+        )
+        matrix[0], matrix[1] = solved[0:4], solved[4:8]
+        matrix[2] = solved[8], solved[9], 1.0, solved[10]
+        seen = mapped(matrix, points)
+        if float((seen[:, 2] < _IN_FRONT).mean()) > 0.2:
+            return None
+        safe = np.maximum(seen[:, 2], _IN_FRONT)
+        miss = scale * np.hypot(seen[:, 0] / safe - u, seen[:, 1] / safe - v)
+        weight = 1.0 / (1.0 + (miss / _SPREAD_PX) ** 2) / safe**2
+    return Camera(matrix, float(np.median(miss)))
