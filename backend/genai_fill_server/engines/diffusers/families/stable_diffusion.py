@@ -31,7 +31,7 @@ from genai_fill_server.engines.diffusers.options import (
 
 
 class StableDiffusion(Family):
-    """Small and fast; 512 px, one CLIP encoder of 77 tokens.
+    """Small and fast; 512 px, one CLIP encoder, 77 tokens at a time.
 
     The safety checker is not loaded: it replaces a whole frame by black, without a word,
     when it takes offence.
