@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _PICKLES = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpa
 _CODE = frozenset({".py", ".pyc", ".pyd", ".so", ".dll", ".dylib"})
 _LIBRARIES = frozenset({"diffusers", "transformers", "stable_diffusion"})
 _REMOTE_CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipeline", "custom_pipelines")
+_WEIGHTS_KEY = "transformers_weights"
+_PLAIN_NAME = re.compile(r"[^/\\:\0]+")
 # Parts of a pipeline that have no weights of their own.
 _WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor")
 _MAX_DEPTH = 4
@@ -223,6 +226,8 @@ def _check_file(folder: ModelFolder, path: Path) -> None:
         for key in _REMOTE_CODE_KEYS:
             if config.get(key):
                 raise _remote_code(path, key)
+        if _WEIGHTS_KEY in config:  # transformers loads that file before any other
+            _check_weight_name(path, str(config[_WEIGHTS_KEY]))
 
 
 def _check_component(folder: ModelFolder, name: str, class_name: str) -> None:
@@ -266,10 +271,38 @@ def _check_weights(folder: ModelFolder, part: Path) -> None:
     for path in files:
         if not path.exists():  # a link whose blob was never fetched
             raise _missing(folder, path, f"a file {what}")
-        if path.name.endswith(".safetensors.index.json"):
-            for shard in set(_read_json(path).get("weight_map", {}).values()):
-                if not (part / Path(str(shard)).name).is_file():
-                    raise _missing(folder, part / str(shard), f"a shard {what}")
+        # "model.safetensors.index.fp16.json", too.
+        if ".safetensors.index." in path.name and path.suffix == ".json":
+            for shard in _shards(path):
+                if not (part / shard).is_file():
+                    raise _missing(folder, part / shard, f"a shard {what}")
+
+
+def _shards(index: Path) -> list[str]:
+    """Return the files that an index of weights names: plain names of safetensors files.
+
+    The libraries load whatever stands there by its suffix, a pickle as a pickle.
+    """
+    weights = _read_json(index).get("weight_map")
+    if not isinstance(weights, dict):
+        raise ModelLoadFailed(
+            f"{index} names no files of weights.",
+            hint="Copy the model folder again, whole.",
+            path=str(index),
+        )
+    shards = sorted({str(shard) for shard in weights.values()})
+    for shard in shards:
+        _check_weight_name(index, shard)
+    return shards
+
+
+def _check_weight_name(where: Path, name: str) -> None:
+    if not name.endswith(".safetensors") or not _PLAIN_NAME.fullmatch(name):
+        raise ModelUnsafe(
+            f"{where} takes weights from {name!r}.",
+            hint="Weights are read from .safetensors files beside it only.",
+            path=str(where),
+        )
 
 
 def _missing(folder: ModelFolder, path: Path, what: str) -> EngineError:

@@ -223,3 +223,38 @@ def test_the_fingerprint_does_not_care_for_cards_and_pictures(tmp_path):
     (path / "preview.png").write_bytes(b"x")
 
     assert fingerprint(path) == before
+
+
+@pytest.mark.parametrize("index", ["m.safetensors.index.json", "m.safetensors.index.fp16.json"])
+@pytest.mark.parametrize(
+    "shard", ["evil.bin", "../scheduler/m.safetensors", "..\\m.safetensors", "/m.safetensors", ""]
+)
+def test_an_index_that_takes_weights_from_anything_else_is_refused(tmp_path, index, shard):
+    """The libraries open a shard by its suffix: a pickle as a pickle."""
+    path = make_folder(tmp_path / "m", files=("unet/m.safetensors", "unet/evil.bin"))
+    (path / "unet" / index).write_text(json.dumps({"weight_map": {"a": shard}}))
+
+    with pytest.raises(ModelUnsafe) as caught:
+        check_safe(read(path))
+
+    assert index in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["{}", '{"weight_map": ["a"]}', '{"weight_map": null}'])
+def test_an_index_of_weights_that_is_not_one_is_refused(tmp_path, text):
+    path = make_folder(tmp_path / "m")
+    (path / "unet/m.safetensors.index.json").write_text(text)
+
+    with pytest.raises(ModelLoadFailed, match=r"m\.safetensors\.index"):
+        check_safe(read(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["adapter_model.bin", "deeper/model.safetensors.index.json", "../m.safetensors"]
+)
+def test_a_config_that_takes_weights_from_anything_else_is_refused(tmp_path, name):
+    path = make_folder(tmp_path / "m")
+    (path / "unet/config.json").write_text(json.dumps({"transformers_weights": name}))
+
+    with pytest.raises(ModelUnsafe, match="takes weights from"):
+        check_safe(read(path))
