@@ -23,6 +23,8 @@ _ROUNDS = 12
 _MOST_SAMPLES = 4000
 _MOST_STEPS = 400
 _EXACT = 1e-4
+_REACH_PX = 8
+"""What lies further from a hole has no part in its borders: they need some pixels each side."""
 
 
 def areas(image: Floats, hole: Mask) -> Floats:
@@ -39,17 +41,38 @@ def areas(image: Floats, hole: Mask) -> Floats:
         return image
     even = np.asarray(cv2.bilateralFilter(image, 5, 0.5, 2.0), np.float32)
     centres = _centres(even[ring])
+    filled = image.copy()
+    for part, mine in _parts(hole):
+        carried = _carried(even[part], hole[part], centres)
+        filled[part][mine] = centres[carried[mine]]
+    return filled
+
+
+def _parts(hole: Mask) -> list[tuple[tuple[slice, slice], Mask]]:
+    """Return windows (rows, columns) round what hangs together of ``hole``, and that in each.
+
+    Holes that are far apart have nothing to do with each other: a marker in each corner of a
+    frame then costs what markers cost, not what the frame between them does.
+    """
+    side = 2 * _REACH_PX + 1
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((side, side), np.uint8))
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    found = []
+    for number, (x, y, width, height, _) in enumerate(boxes[1:], start=1):
+        part = np.s_[int(y) : int(y + height), int(x) : int(x + width)]
+        found.append((part, np.asarray((labels[part] == number) & hole[part], np.bool_)))
+    return found
+
+
+def _carried(even: Floats, hole: Mask, centres: Doubles) -> npt.NDArray[np.intp]:
+    """Return which of the classes has each pixel, those round ``hole`` carried into it."""
     classes = _nearest_class(even, centres)
     known = (~hole).astype(np.float32)
     mass = np.maximum(cv2.GaussianBlur(known, (0, 0), 1.0), 1e-3)
     shares = np.dstack(
         [cv2.GaussianBlur(known * (classes == k), (0, 0), 1.0) / mass for k in range(len(centres))]
     )
-    carried = thin_plate(shares.astype(np.float64), hole).argmax(axis=2)
-    filled = image.copy()
-    for k in range(len(centres)):
-        filled[hole & (carried == k)] = centres[k]
-    return filled
+    return np.asarray(thin_plate(shares.astype(np.float64), hole).argmax(axis=2), np.intp)
 
 
 def _centres(colours: Floats) -> Doubles:
