@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,10 @@ def detail_options(options: Options) -> Options:
     """
     steps = int(options["steps"])
     made = max(1, int(steps * float(options[DETAIL]) + 1e-6))
-    return {**options, "strength": made / steps, HOLE_CONTENT: PLATE}
+    strength = made / steps
+    if steps * strength < 1:  # 49 · (1 / 49) is, and pipelines cut it to no step at all
+        strength = math.nextafter(strength, 1.0)
+    return {**options, "strength": strength, HOLE_CONTENT: PLATE}
 
 
 def _generators(seeds: tuple[int, ...], first: Any) -> Any:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from genai_fill_server.engines.diffusers.painting import detail_options
 from genai_fill_server.engines.diffusers.picture import Sizing
 from genai_fill_server.engines.diffusers.refining import OVERLAP, fade_weights, plan_tiles, refine
 
@@ -150,3 +151,15 @@ def test_a_fade_rises_smoothly_from_nearly_nothing_to_all(side):
     assert weights[-1, -1] == 1
     assert (np.diff(weights, axis=0) >= 0).all()
     assert (np.diff(weights, axis=1) >= 0).all()
+
+
+@given(steps=st.integers(1, 150), detail=st.floats(0.01, 0.7))
+@example(steps=49, detail=0.03)
+@example(steps=103, detail=0.01)
+def test_a_tile_makes_a_step_at_least_however_a_pipeline_rounds(steps, detail):
+    """Some cut steps * strength to whole ones, some cut what is left out."""
+    strength = detail_options({"steps": steps, "detail": detail})["strength"]
+
+    assert int(steps * strength) >= 1
+    assert steps - int(max(steps - steps * strength, 0)) <= max(1, steps * detail) + 1
+    assert strength <= 1.0
