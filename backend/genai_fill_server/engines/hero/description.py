@@ -19,6 +19,8 @@ from genai_fill_server.engines.cleanplate.description import CleanPlateOptions, 
 ID_PREFIX = "hero:"
 AUTOMATIC = -1
 _REACH_FRAMES = 24
+_NOT_HERE = frozenset({"takes_at_once"})
+"""Options of image engines that mean nothing here: heroes are made for one take at a time."""
 
 _CARRYING = (
     InputRole.PATCH,
@@ -84,7 +86,8 @@ def describe(image: EngineDescription) -> EngineDescription:
     """Return the description of the engine that makes hero frames with ``image``.
 
     Model, licence and availability are the image engine's, and so are its options, after
-    those of carrying. The crop keeps its multiples and native size.
+    those of carrying, but for those that mean nothing here. The crop keeps its multiples and
+    native size.
     """
     return replace(
         image,
@@ -96,7 +99,7 @@ def describe(image: EngineDescription) -> EngineDescription:
             "Generates one frame and carries it through the shot by the motion of the plate; "
             f"what it cannot reach is generated on a further frame. {image.help}"
         ),
-        options=(*_OPTIONS, *image.options),
+        options=(*_OPTIONS, *(each for each in image.options if each.name not in _NOT_HERE)),
         frame_multiple=1,
         window_frames=1,
         matches_seams=True,

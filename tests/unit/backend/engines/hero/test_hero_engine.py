@@ -314,6 +314,15 @@ def test_the_description_is_the_image_engines_and_its_own():
     assert {"steps", "hero_frame", "hero_frames"} <= set(description.resolve({}))
 
 
+def test_an_option_that_would_do_nothing_is_not_offered():
+    """Heroes are made for one take at a time, whatever the image engine can do."""
+    together = EngineOption("takes_at_once", "Takes at once", OptionType.INT, 0, "How many.")
+    steps = EngineOption("steps", "Steps", OptionType.INT, 4, "How many.", minimum=1)
+    description = HeroEngine(DotPainter(options=(together, steps))).description
+    assert "takes_at_once" not in description.resolve({})
+    assert "steps" in description.resolve({})
+
+
 def test_the_image_engine_gets_its_own_options_and_the_prompt():
     option = EngineOption("steps", "Steps", OptionType.INT, 4, "How many.", minimum=1)
     painter = DotPainter(options=(option,))
