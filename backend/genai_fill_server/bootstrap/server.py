@@ -133,7 +133,8 @@ class ServerProcess:
             self._previews,
         )
         self._streams = EventStreams(self._store)
-        paths = PathPolicy(allowed_roots(settings), trusted_files(environment))
+        trusted = trusted_files(environment)
+        paths = PathPolicy(allowed_roots(settings), trusted, settings.models.dirs)
         model_processes = ModelProcesses(model_child_starter(settings, environment, state.log_dir))
         self._models = ModelTasks(model_processes, paths, audit, self._engines.ask_again)
         app = build_app(

@@ -96,7 +96,8 @@ class WorkerDuties:
         )
         # Checked when the request came in; weights, links and licences may have moved since.
         description = admit(job.request, policy)
-        roots = PathPolicy(self._start.roots, self._start.trusted_files)
+        models = self._start.settings.models.dirs
+        roots = PathPolicy(self._start.roots, self._start.trusted_files, models)
         roots.check_request(job.request, description)
         engine = self._load()[description.id]
         if self._warm is not None and self._warm is not engine:

@@ -22,13 +22,20 @@ _BUILT_IN_OCIO = "ocio://"
 class PathPolicy:
     """The allowed roots, and the checks of every path that a request names."""
 
-    def __init__(self, roots: Sequence[str], trusted_files: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        roots: Sequence[str],
+        trusted_files: Iterable[str] = (),
+        model_dirs: Iterable[str] = (),
+    ) -> None:
         """Allow what lies under ``roots``, and exactly the ``trusted_files``.
 
         Trusted are files that the backend's own environment names, such as the studio's
-        OCIO config: they were chosen by who started the backend, not by who asks.
+        OCIO config: they were chosen by who started the backend, not by who asks. Under
+        ``model_dirs`` are files that an engine's options may name (a LoRA); nothing else may.
         """
         self.roots = tuple(os.path.realpath(root) for root in roots)
+        self._models = tuple(os.path.realpath(os.path.expanduser(d)) for d in model_dirs)  # noqa: PTH111 - Path.expanduser() raises for an unknown user
         self._trusted = frozenset(os.path.realpath(path) for path in trusted_files)
 
     def check_request(self, request: FillRequest, engine: EngineDescription) -> None:
@@ -56,15 +63,16 @@ class PathPolicy:
         if config and not config.startswith(_BUILT_IN_OCIO):
             self._check_file("The OCIO config", config)
         for label, path in _file_options(request, engine).items():
-            self._check_file(f"The file of the option {label!r}", path)
+            self._check_file(f"The file of the option {label!r}", path, self._models)
 
     def check_file(self, what: str, path: str) -> None:
         """Raise unless the one file or folder ``path`` is allowed."""
         self._check_file(what, path)
 
-    def _check_file(self, what: str, path: str) -> None:
+    def _check_file(self, what: str, path: str, also: Sequence[str] = ()) -> None:
         _require_absolute(what, path)
-        if not self._allows(os.path.realpath(path)):
+        real = os.path.realpath(path)
+        if not self._allows(real) and not _is_under(real, also):
             raise self._refusal(what, path)
 
     def _check_sequence(self, what: str, pattern: str, frames: FrameRange) -> None:
@@ -90,8 +98,7 @@ class PathPolicy:
     def _allows(self, real_path: str) -> bool:
         if os.path.normcase(real_path) in {os.path.normcase(path) for path in self._trusted}:
             return True
-        path = PurePath(os.path.normcase(real_path))
-        return any(path.is_relative_to(os.path.normcase(root)) for root in self.roots)
+        return _is_under(real_path, self.roots)
 
     def _refusal(self, what: str, path: str) -> PathNotAllowed:
         return PathNotAllowed(
@@ -100,6 +107,11 @@ class PathPolicy:
             "or add its folder to server.allowed_roots.",
             path=path,
         )
+
+
+def _is_under(real_path: str, roots: Sequence[str]) -> bool:
+    path = PurePath(os.path.normcase(real_path))
+    return any(path.is_relative_to(os.path.normcase(root)) for root in roots)
 
 
 def _require_absolute(what: str, path: str) -> None:

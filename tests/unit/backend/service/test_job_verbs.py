@@ -19,7 +19,7 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_contract.fill import OutputPlace
 from genai_fill_contract.job import FrameDone, JobState
-from genai_fill_contract.plate import InputRef, InputRole, PlateRef
+from genai_fill_contract.plate import FrameRange, InputRef, InputRole, PlateRef
 from genai_fill_server.service.allocate_takes import allocate_takes
 from genai_fill_server.service.cancel_job import CancelJob
 from genai_fill_server.service.conclude_job import ConcludeJob
@@ -361,3 +361,30 @@ def test_the_same_key_from_several_threads_at_once_makes_one_job(desk):
         thread.join(10)
     assert len({one.job.id for one in made}) == 1
     assert sorted(one.is_new for one in made) == [False] * 5 + [True]
+
+
+def test_a_file_of_an_option_may_lie_with_the_models_and_nothing_else_may(tmp_path):
+    """Studios keep models apart from shows: a LoRA lies beside the models that it is for."""
+    show, models = tmp_path / "show", tmp_path / "models"
+    outside = tmp_path / "other" / "look.safetensors"
+    for path in (models / "look.safetensors", outside):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (models / "out.safetensors").symlink_to(outside)
+    policy = PathPolicy([str(show)], model_dirs=[str(models)])
+
+    def option(path):
+        return request_in(show, engine_options={"reference": str(path)})
+
+    policy.check_request(option(models / "look.safetensors"), PAINT)
+    with pytest.raises(PathNotAllowed, match="Reference"):
+        PathPolicy([str(show)]).check_request(option(models / "look.safetensors"), PAINT)
+    for refused in (
+        option(outside),
+        option(models / "out.safetensors"),
+        option(models / ".." / "other" / "look.safetensors"),
+        request_in(show, output=OutputPlace(f"{models}/takes", "fill")),
+        request_in(show, plate=PlateRef(f"{models}/plate.%04d.exr", FrameRange(1001, 1004))),
+    ):
+        with pytest.raises(PathNotAllowed):
+            policy.check_request(refused, PAINT)
