@@ -67,18 +67,24 @@ class Step:
 class Ways:
     """The planes of a target followed to some frame: a matrix each, None once lost.
 
-    ``planes`` are their numbers in the last step taken.
+    ``planes`` are their numbers in the last step taken. The first plane is never lost.
     """
 
     matrices: tuple[Matrix | None, ...]
     planes: tuple[int | None, ...]
 
     def followed(self, step: Step, links: tuple[int | None, ...]) -> Ways:
-        """Return the planes one step further; ``links`` number them in ``step``."""
+        """Return the planes one step further; ``links`` number them in ``step``.
+
+        Where nothing tells in what the first plane goes on, it does in the step's own first:
+        on the way it may have become one of the lesser planes, and such are lost.
+        """
         matrices: list[Matrix | None] = []
         planes: list[int | None] = []
         for matrix, plane in zip(self.matrices, self.planes, strict=True):
             onward = links[plane] if plane is not None and plane < len(links) else None
+            if onward is None and not matrices:
+                onward = 0
             if matrix is None or onward is None:
                 matrices.append(None)
                 planes.append(None)
