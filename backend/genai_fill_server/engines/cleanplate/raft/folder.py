@@ -132,8 +132,9 @@ def _index(path: Path) -> Mapping[str, Any]:
 def check_raft_folder(folder: RaftFolder) -> None:
     """Raise unless the weights may and can be loaded: `ModelUnsafe`, `ModelMissing`,
     `ModelLoadFailed`."""
-    for current, _, files in os.walk(folder.path):
-        for name in files:
+    for current, folders, files in os.walk(folder.path):
+        # A linked folder is not walked into (it could lead in circles) but must be safe.
+        for name in (*folders, *files):
             _check_file(folder, Path(current) / name)
     if not folder.weights.is_file():
         raise ModelMissing(

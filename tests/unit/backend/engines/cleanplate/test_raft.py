@@ -338,6 +338,15 @@ def test_an_index_that_names_no_known_size_is_refused(folder, index):
         read(folder)
 
 
+def test_a_linked_folder_out_of_the_model_folders_is_refused(folder, tmp_path):
+    part, outside = weights_file(folder).parent, tmp_path / "elsewhere" / "flow"
+    outside.parent.mkdir()
+    part.rename(outside)
+    part.symlink_to(outside)
+    with pytest.raises(ModelUnsafe, match="outside"):
+        check_raft_folder(read_raft_folder(folder, (folder.resolve(),)))
+
+
 def test_a_link_out_of_the_model_folders_is_refused(folder, tmp_path):
     outside = tmp_path / "outside.safetensors"
     weights_file(folder).rename(outside)
