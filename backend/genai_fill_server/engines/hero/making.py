@@ -92,7 +92,7 @@ class Maker:
             frame = self._least_reached(borrower, have, watch)
         if frame is None:
             return None
-        words = PartWatch(watch, f"Generating the hero frame {frame}", *part)
+        words = PartWatch(watch, f"Generating the hero frame {frame}", *part, take_index)
         words.progress("", 0, 1)
         composite, done, left = self._state(shot, borrower, frame, bool(have))
         if not (left > 0).any():

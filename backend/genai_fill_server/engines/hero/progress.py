@@ -9,11 +9,14 @@ class PartWatch:
     """A `Watch` for work that is ``share`` of the job, starting at ``begin``: both 0 to 1.
 
     Whatever the work calls its phases, the artist reads ``phase``; the parts add up to the
-    whole bar.
+    whole bar. Its pictures are of ``take_index``: the work knows of one take only.
     """
 
-    def __init__(self, watch: Watch, phase: str, begin: float, share: float) -> None:
+    def __init__(
+        self, watch: Watch, phase: str, begin: float, share: float, take_index: int = 0
+    ) -> None:
         self._watch = watch
+        self._take_index = take_index
         self._phase = phase
         self._begin = begin
         self._share = share
@@ -34,7 +37,8 @@ class PartWatch:
 
     def preview(self, take_index: int, frame: int, rgb: FloatImage) -> None:
         """Show what is being made."""
-        self._watch.preview(take_index, frame, rgb)
+        del take_index
+        self._watch.preview(self._take_index, frame, rgb)
 
     def note(self, key: str, value: object) -> None:
         """Put a fact into the recipes."""

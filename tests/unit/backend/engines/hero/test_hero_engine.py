@@ -189,6 +189,17 @@ def test_takes_differ_by_their_seeds_alone():
     assert made[4].pixels[y, x, 0] == pytest.approx(0.5, rel=0.1)
 
 
+def test_what_is_seen_of_a_hero_is_seen_of_its_take():
+    class Showing(DotPainter):
+        def frame(self, shot, take_index, seed, frame, watch):
+            watch.preview(take_index, frame, np.zeros((2, 2, 3), np.float32))
+            return super().frame(shot, take_index, seed, frame, watch)
+
+    watch = QuietWatch()
+    fill(Showing(), KnownMotion(frames=3).shot(), seeds=(2, 5), watch=watch, hero_frames=1)
+    assert [take for take, _, _ in watch.previews] == [0, 1]
+
+
 def test_a_resumed_job_finds_its_heroes_and_gives_the_same_bits(tmp_path):
     scene = KnownMotion(frames=8, slide_px=(4.0, 0.0))
     options = {"hero_real_pixels": False, "hero_frames": 2}
