@@ -73,9 +73,7 @@ def test_a_job_that_kills_every_worker_fails_and_the_queue_goes_on(
     client = backend_in().client()
     # It waits before each frame, so that those before it are on disk when it dies.
     deadly_at_1003 = {"die_at": 1003, "deaths": 99, "delay_s": 0.5}
-    deadly = client.submit(
-        request_for(options={**deadly_at_1003, "memory_folder": str(memory)})
-    )
+    deadly = client.submit(request_for(options={**deadly_at_1003, "memory_folder": str(memory)}))
     harmless = client.submit(request_for())
     list(client.follow(deadly.id))
     list(client.follow(harmless.id))
