@@ -6,6 +6,7 @@ import dataclasses
 import sys
 
 import pytest
+from huggingface_hub import constants
 
 from genai_fill_contract.errors import ConfigError, DiskFull, ModelMissing, OutputNotWritable
 from genai_fill_server.models.hugging_face import HuggingFaceHub
@@ -21,6 +22,12 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 def server():
     with hub_server(model_files()) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _on_line(monkeypatch):
+    """The library reads its switch once, when it is imported; tests of engines turn it off."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 def hub_of(server, **environment):
