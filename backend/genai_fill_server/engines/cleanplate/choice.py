@@ -34,6 +34,8 @@ _SHADE_SHARE = np.float32(0.7)
 _GUESSED_COST = np.float32(0.2)
 _HIDDEN_COST = np.float32(0.4)
 _SAME_DEPTH = np.float32(0.15)
+_SAME_PLACE_PX = np.float32(0.5)
+_FAR_PX = np.float32(99.0)
 NEIGHBOUR_COST = 0.03
 PLANE_COST = 0.2
 PLANE_PX = 12
@@ -238,12 +240,7 @@ def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Float
     for source, odd, behind in zip(aligned, away, hidden, strict=True):
         distance = abs(source.frame - target.proxy.frame)
         blur = _BLUR_COST * max(0.0, 1.0 - source.sharpness)
-        plane = (
-            source.error
-            + _ODD_WORTH * np.minimum(odd, _ODD_MOST)
-            + np.float32(_TIME_COST * distance + blur)
-            + behind
-        )
+        plane = source.error + _ODD_WORTH * odd + np.float32(_TIME_COST * distance + blur) + behind
         planes.append(np.where(source.usable, plane, UNUSABLE).astype(np.float32))
     return np.stack(planes)
 
@@ -252,7 +249,8 @@ def _hidden(aligned: Sequence[Alignment]) -> list[Floats | np.float32]:
     """Return what it costs a source to show something else than the nearest thing known.
 
     Behind a near thing sources that see past it agree perfectly well. A plane, which may or
-    may not hold at a pixel, gives way to measured depth wherever there is some.
+    may not hold at a pixel, gives way to measured depth wherever there is some that leads
+    elsewhere; where both lead to the same place, the plane is the more exact.
     """
     deep = [(a.usable, a.nearness) for a in aligned if a.nearness is not None]
     if not deep:
@@ -260,14 +258,47 @@ def _hidden(aligned: Sequence[Alignment]) -> list[Floats | np.float32]:
     seen = np.any([usable for usable, _ in deep], axis=0)
     nearness = [np.where(usable, near, -np.inf).astype(np.float32) for usable, near in deep]
     nearest = np.max([cv2.medianBlur(near, 3) for near in nearness], axis=0)
+    doubt = _doubt(aligned)
     found: list[Floats | np.float32] = []
     for source in aligned:
         if source.nearness is None:
-            found.append(np.where(seen, _GUESSED_COST, 0.0).astype(np.float32))
+            guessed = _GUESSED_COST * doubt.get(source.plane, np.float32(1.0))
+            found.append(np.where(seen, guessed, 0.0).astype(np.float32))
             continue
         behind = np.clip((nearest - source.nearness) / _SAME_DEPTH - 1.0, 0.0, 1.0)
         found.append(np.where(source.usable, _HIDDEN_COST * behind, 0.0).astype(np.float32))
     return found
+
+
+def _doubt(aligned: Sequence[Alignment]) -> dict[int, Floats]:
+    """Return by plane how doubtful it is at each pixel (h, w), 0 to 1.
+
+    It is where depth leads elsewhere, in the middle of the frames that have both.
+    """
+    by_depth = {a.frame: a for a in aligned if a.nearness is not None}
+    gaps: dict[int, list[Floats]] = {}
+    for one in aligned:
+        if one.nearness is None and one.frame in by_depth:
+            other = by_depth[one.frame]
+            apart_px = np.hypot(*np.moveaxis(one.place - other.place, -1, 0))
+            both = one.usable & other.usable
+            gaps.setdefault(one.plane, []).append(
+                np.where(both, np.minimum(apart_px, _FAR_PX), _FAR_PX).astype(np.float32)
+            )
+    found: dict[int, Floats] = {}
+    for plane, own in gaps.items():
+        middle = np.ascontiguousarray(_middle_of_known(np.stack(own)))
+        doubtful = (cv2.medianBlur(middle, 3) - _SAME_PLACE_PX) / np.float32(1.0)
+        found[plane] = np.clip(doubtful, 0.0, 1.0).astype(np.float32)
+    return found
+
+
+def _middle_of_known(gaps: Floats) -> Floats:
+    """Return the lower median over the first axis of what is not `_FAR_PX`; that, where all is."""
+    ordered = np.sort(gaps, axis=0)
+    known = (gaps < _FAR_PX).sum(axis=0)
+    middle = np.maximum(known - 1, 0) // 2
+    return np.asarray(np.take_along_axis(ordered, middle[None], axis=0)[0], np.float32)
 
 
 def choose(target: Target, aligned: Sequence[Alignment], device: Device) -> Floats:

@@ -29,6 +29,7 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     epipole,
     mapped,
     seen_at,
+    share_along,
     thinned,
 )
 from genai_fill_server.engines.cleanplate.splatting import splatted
@@ -39,8 +40,9 @@ DEPTH_PLANE = 99
 """The number that alignments by depth have in place of a plane's."""
 
 _ROUND_TRIP_PX = 0.7
-_LEAST_PARALLAX_PX = 1.0
+_LEAST_PARALLAX_PX, _PARALLAX_PERCENT = 1.0, 93
 _MOST_MISS_PX = 0.6
+_LEAST_ALONG = 0.75
 _LEAST_SHARE = 0.15
 _TOLERANCE = 0.12
 _FARTHEST = 8
@@ -229,11 +231,13 @@ def _first_camera(
     if len(some) < 50:
         return None
     size = np.hypot(shift[some, 0], shift[some, 1])
-    if float(np.percentile(size, 97)) < _LEAST_PARALLAX_PX:
+    if float(np.percentile(size, _PARALLAX_PERCENT)) < _LEAST_PARALLAX_PX:
         return None
     way = epipole(there[some], shift[some])
     if way is None:
         return None
+    if share_along(way, there[some], shift[some], _LEAST_PARALLAX_PX) < _LEAST_ALONG:
+        return None  # flow that wanders over a flat scene; its depth would be made up
     way = way / max(float(np.abs(way[:2] - there.mean(axis=0) * way[2]).max()), 1e-9)
     ahead = way[:2] - there[some] * way[2]
     depth = (ahead * shift[some]).sum(axis=1) / np.maximum((ahead**2).sum(axis=1), 1e-12)

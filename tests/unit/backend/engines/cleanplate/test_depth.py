@@ -8,12 +8,16 @@ import pytest
 
 from genai_fill_contract.plate import FrameRange
 from genai_fill_server.engines.cleanplate import create
-from genai_fill_server.engines.cleanplate.depth_way import Seen, neighbours
+from genai_fill_server.engines.cleanplate.alignment import Alignment
+from genai_fill_server.engines.cleanplate.choice import costs
+from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, Seen, neighbours
+from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
 from genai_fill_server.engines.cleanplate.relative_depth import (
     camera_of,
     depth_of,
     epipole,
     seen_at,
+    share_along,
 )
 from genai_fill_server.engines.cleanplate.splatting import splatted
 from genai_fill_server.service.ports import EngineJob
@@ -85,6 +89,59 @@ def test_parallax_of_a_still_scene_has_an_epipole_and_noise_has_none():
     shift = there - flat
     cross = toward[:, 0] * shift[:, 1] - toward[:, 1] * shift[:, 0]
     assert np.abs(cross / np.linalg.norm(toward, axis=1)).max() < 0.05
+
+
+def test_shifts_of_a_scene_go_along_their_lines_and_those_of_a_flat_one_do_not():
+    here, depth, random = points()
+    there, _ = seen_at(truth_camera(1.0), here, depth)
+    flat, _ = seen_at(truth_camera(1.0), here, np.zeros_like(depth))
+    noise = random.normal(0, 0.3, there.shape).astype(np.float32)
+    # Most of a flat scene is followed well; in a dark corner flow wanders.
+    wandering = noise * np.where(here[:, :1] > 320, 10.0, 0.2).astype(np.float32)
+
+    parallax, made_up = there - flat + noise, wandering
+    found = [(epipole(there, shift), shift) for shift in (parallax, made_up)]
+
+    assert all(way is not None for way, _ in found), "the epipole alone does not tell them apart"
+    shares = [share_along(way, there, shift, 1.0) for way, shift in found]
+    assert shares[0] > 0.9
+    assert shares[1] < 0.6
+    assert share_along(found[0][0], there, noise * 0, 1.0) == 0.0
+
+
+def _alignment(plane, place, nearness=None, odd=0.0):
+    shape = place.shape[:2]
+    return Alignment(
+        frame=5,
+        plane=plane,
+        place=place,
+        usable=np.ones(shape, np.bool_),
+        levels=np.full(shape, 100.0 + odd, np.float32),
+        error=np.zeros(shape, np.float32),
+        gain=np.zeros((shape[0] // 2, shape[1] // 2, 3), np.float32),
+        sharpness=1.0,
+        nearness=nearness,
+    )
+
+
+class _TargetAtFrame4:
+    """What `costs` asks of a target: its frame."""
+
+    proxy = type("ProxyOfFrame4", (), {"frame": 4})
+
+
+def test_a_plane_that_depth_confirms_costs_no_more_and_one_that_it_does_not_does():
+    place = np.zeros((40, 60, 2), np.float32)
+    off = place.copy()
+    off[:, 30:, 0] = 3.0
+    by_depth = _alignment(DEPTH_PLANE, place, nearness=np.zeros((40, 60), np.float32))
+
+    plane, _ = costs(_TargetAtFrame4(), [_alignment(0, off), by_depth], NumbaDevice())
+
+    confirmed, doubted = plane[:, :28], plane[:, 32:]
+    alone = costs(_TargetAtFrame4(), [_alignment(0, off)], NumbaDevice())[0]
+    np.testing.assert_allclose(confirmed, alone[:, :28], atol=1e-6)
+    assert (doubted - alone[:, 32:]).min() > 0.15
 
 
 def test_too_few_points_make_no_camera():
