@@ -16,6 +16,7 @@ from genai_fill_server.engines.diffusers.options import (
 )
 from genai_fill_server.engines.diffusers.painting import Call, Painter, Scene, is_gone_over
 from genai_fill_server.engines.diffusers.picture import fit_crop
+from genai_fill_server.engines.diffusers.room import CallSize
 from genai_fill_server.engines.diffusers.shot_inputs import control_at, reference_at
 from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.engines.diffusers.takes_at_once import TakesAtOnce, Unit, fitting
@@ -47,10 +48,11 @@ class ImageEngine(ModelEngine):
         `GenerationFailed`, `InvalidOption`.
         """
         check_steps(job.options)
-        loaded = self._ready(job, watch)
+        size = self._call_size(shot)
+        loaded = self._ready(job, size, watch)
         prompt = self._prompt(loaded, job, watch)
         self._note_size(shot, job.options, watch)
-        together = self._takes_at_once(loaded, job)
+        together = self._takes_at_once(loaded, job, size)
         watch.note("takes_at_once", 1 if together.is_split else together.count)
         units = together.units(shot.frames, job)
         work = _Work(loaded, prompt, job, together, sum(len(unit.wanted) for unit in units))
@@ -126,14 +128,19 @@ class ImageEngine(ModelEngine):
         with self._running(work.loaded, f"frame {unit.frame}", painter.watch):
             return dict(zip(takes, painter.filled(scene, call), strict=True))
 
-    def _takes_at_once(self, loaded: Loaded, job: EngineJob) -> TakesAtOnce:
+    def _call_size(self, shot: Shot) -> CallSize:
+        window = shot.window(shot.frames.first)
+        height, width = fit_crop(window.height, window.width, self._sizing()).model
+        return CallSize(height, width)
+
+    def _takes_at_once(self, loaded: Loaded, job: EngineJob, size: CallSize) -> TakesAtOnce:
         from genai_fill_server.engines.diffusers.runtime import free_gb, give_memory_back
 
         wanted = int(job.options.get(TAKES_AT_ONCE, 1))
         if not wanted and loaded.is_whole and len(job.seeds) > 1:
             give_memory_back(loaded.device)  # what an earlier job left is as good as free
             room = free_gb(loaded.device)
-            wanted = fitting(len(job.seeds), room, self._model.family.working_gb)
+            wanted = fitting(len(job.seeds), room, self._room_gb(size))
         kept_in = job.scratch_dir if len(job.seeds) > 1 else ""  # one take has no choice
         return TakesAtOnce(max(1, min(wanted, len(job.seeds))), kept_in)
 

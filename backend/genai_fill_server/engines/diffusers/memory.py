@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.runtime import free_gb, out_of_memory
 
 _GIB = 2**30
-_LEAST_FOR_LAYERS_GB = 1.0
+LEAST_FOR_LAYERS_GB = 1.0
+"""What the greatest layers take where they are on the device one at a time."""
 
 
 class Placement(enum.StrEnum):
@@ -43,23 +45,24 @@ class MemoryNeed:
     layers: float
 
 
-def memory_need(pipe: Any, card: ModelCard, working_gb: float) -> MemoryNeed:
+def memory_need(pipe: Any, card: ModelCard, working_gb: float, more_gb: float = 0.0) -> MemoryNeed:
     """Return what a loaded pipeline will need: its weights and what a call adds.
 
     The card's figures count where they are higher: they were measured on real calls.
-    ``working_gb`` is the family's estimate of activations.
+    ``working_gb`` is the family's estimate for a native call, ``more_gb`` what this job's
+    calls take beyond that.
     """
     sizes = [
         sum(p.numel() * p.element_size() for p in part.parameters()) / _GIB
         for part in pipe.components.values()
         if isinstance(part, nn.Module)
     ]
-    resident = max(card.vram_gb, sum(sizes) + working_gb)
+    resident = max(card.vram_gb, sum(sizes) + working_gb) + more_gb
     return MemoryNeed(
         resident=resident,
         eight_bit=resident - eight_bit.saved_bytes(pipe) / _GIB if eight_bit.is_there() else None,
-        parts=max(card.offloaded_gb, max(sizes, default=0.0) + working_gb),
-        layers=working_gb + _LEAST_FOR_LAYERS_GB,
+        parts=max(card.offloaded_gb, max(sizes, default=0.0) + working_gb) + more_gb,
+        layers=working_gb + more_gb + LEAST_FOR_LAYERS_GB,
     )
 
 
@@ -76,17 +79,25 @@ def choose_placement(need: MemoryNeed, free: float) -> Placement | None:
     return None
 
 
-def place(pipe: Any, device: torch.device, need: MemoryNeed, what: str) -> Placement:
+def place(
+    pipe: Any,
+    device: torch.device,
+    need: MemoryNeed,
+    what: str,
+    fits: Callable[[float], str] | None = None,
+) -> Placement:
     """Put ``pipe`` onto ``device`` in the fastest way that fits, and return which.
 
     Only CUDA tells what is free; other devices share main memory, so all parts go there.
-    Raises `OutOfMemory` with the figures if not even single layers fit.
+    Raises `OutOfMemory` with the figures if not even single layers fit, and with what
+    ``fits`` says would (of free GB, in words).
     """
     placement: Placement | None = Placement.RESIDENT
     if device.type == "cuda":
         placement = choose_placement(need, free_gb(device))
     if placement is None:
-        raise out_of_memory(what, device, need.layers)
+        said = fits(free_gb(device)) if fits else ""
+        raise out_of_memory(what, device, need.layers, fits=said)
     put(pipe, device, placement)
     return placement
 

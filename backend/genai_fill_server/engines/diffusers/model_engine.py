@@ -14,6 +14,7 @@ from genai_fill_server.engines.diffusers.family import Family, Picture
 from genai_fill_server.engines.diffusers.folder import ModelFolder, fingerprint
 from genai_fill_server.engines.diffusers.options import Options, asked_loras
 from genai_fill_server.engines.diffusers.picture import Sizing
+from genai_fill_server.engines.diffusers.room import CallSize, Room
 from genai_fill_server.service.ports import EngineJob, Watch
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Loaded:
     """What the recipe of every take says of the model and the machine."""
     is_rounded: bool = False
     """Whether its weights are 8 bits."""
+    room_gb: float = 0.0
+    """What a call may take on the device beside them."""
 
     @property
     def is_whole(self) -> bool:
@@ -112,7 +115,9 @@ class ModelEngine:
         self._loaded = None
         give_memory_back(device)
 
-    def _load(self, watch: Watch, *, may_round: bool = True) -> Loaded:
+    def _load(
+        self, watch: Watch, size: CallSize | None = None, *, may_round: bool = True
+    ) -> Loaded:
         from genai_fill_server.engines.diffusers import (
             encodings,
             loading,
@@ -131,7 +136,7 @@ class ModelEngine:
         watch.check()
         colours = _fitted_colours(pipe.vae)
         watch.check()
-        placement = self._placed(pipe, device, watch, may_round=may_round)
+        placement = self._placed(pipe, device, watch, size, may_round=may_round)
         facts = {
             "model": fingerprint(model.folder.path),
             **_parts_beside(model),
@@ -154,10 +159,17 @@ class ModelEngine:
             placement.value,
             facts,
             placement is memory.Placement.EIGHT_BIT,
+            self._room_gb(size),
         )
 
     def _placed(
-        self, pipe: Any, device: torch.device, watch: Watch, *, may_round: bool
+        self,
+        pipe: Any,
+        device: torch.device,
+        watch: Watch,
+        size: CallSize | None,
+        *,
+        may_round: bool,
     ) -> Placement:
         """Put the model onto the device in the fastest way that fits; say so if it is not whole."""
         from genai_fill_server.engines.diffusers import memory, runtime
@@ -165,10 +177,17 @@ class ModelEngine:
         model = self._model
         what = f"loading {model.folder.name!r}"
         with runtime.translated_errors(what, device, model.card.vram_gb):
-            need = memory.memory_need(pipe, model.card, model.family.working_gb)
+            native = model.family.working_gb
+            more = self._room_gb(size) - native
+            need = memory.memory_need(pipe, model.card, native, more)
             if not may_round:
                 need = replace(need, eight_bit=None)
-            placement = memory.place(pipe, device, need, what)
+
+            def fits(free: float) -> str:
+                room = free - memory.LEAST_FOR_LAYERS_GB
+                return self._room().that_fits(size, room) if size else ""
+
+            placement = memory.place(pipe, device, need, what, fits)
         if placement is not memory.Placement.RESIDENT:
             way = (
                 "with weights rounded to 8 bits, which changes the picture a little"
@@ -181,13 +200,39 @@ class ModelEngine:
             )
         return placement
 
-    def _ready(self, job: EngineJob, watch: Watch) -> Loaded:
+    def _room(self) -> Room:
+        family, card = self._model.family, self._model.card
+        side = card.native_px or family.native_px
+        return Room(family.working_gb, side, family.window_frames, family.frame_multiple)
+
+    def _room_gb(self, size: CallSize | None) -> float:
+        """Return what to keep free for calls: what a native one takes, or ``size`` if more."""
+        native = self._model.family.working_gb
+        return native if size is None else max(native, self._room().of(size))
+
+    def _make_room(self, loaded: Loaded, size: CallSize, watch: Watch) -> Loaded:
+        """Place the model anew where what is kept free beside it is not what ``size`` takes."""
+        from genai_fill_server.engines.diffusers import runtime
+
+        wanted = self._room_gb(size)
+        if loaded.device.type != "cuda" or wanted == loaded.room_gb:
+            return loaded
+        runtime.give_memory_back(loaded.device)
+        if loaded.is_whole and runtime.free_gb(loaded.device) >= self._room().of(size):
+            return loaded
+        watch.log(f"{size} take about {wanted:.1f} GB beside the model: it is placed anew.")
+        self.release()
+        return self._load(watch, size)
+
+    def _ready(self, job: EngineJob, size: CallSize, watch: Watch) -> Loaded:
+        """Return the model, loaded so that calls of ``size`` fit. Raises `OutOfMemory`."""
         self.prepare(watch)
         assert self._loaded is not None
+        self._loaded = self._make_room(self._loaded, size, watch)
         if self._loaded.is_rounded and asked_loras(job.options):
             watch.log("A LoRA cannot be mixed into 8-bit weights: the model is loaded again.")
             self.release()
-            self._loaded = self._load(watch, may_round=False)
+            self._loaded = self._load(watch, size, may_round=False)
         watch.note("diffusers", dict(self._loaded.facts))
         self._loaded.encodings.begin_job()
         return self._loaded

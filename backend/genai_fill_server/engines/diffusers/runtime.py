@@ -149,16 +149,20 @@ def translated_errors(what: str, device: torch.device, needed_gb: float) -> Iter
 
 
 def out_of_memory(
-    what: str, device: torch.device, needed_gb: float, error: BaseException | None = None
+    what: str,
+    device: torch.device,
+    needed_gb: float,
+    error: BaseException | None = None,
+    fits: str = "",
 ) -> OutOfMemory:
-    """Return the error for a device without room, with what is needed and what is free."""
+    """Return the error for a device without room: what is needed, what is free, what ``fits``."""
     free = free_gb(device)
     needs = f" The model needs about {needed_gb:.1f} GB" if needed_gb else ""
     has = f"{' and' if needs else ' The device has'} {free:.1f} GB are free" if free else ""
+    rest = "Make the crop smaller, close other programs on this device (Nuke's Viewer is one), "
     return OutOfMemory(
         f"Out of memory on {device} at {what}.{needs}{has}{'.' if needs or has else ''}",
-        hint="Make the crop smaller, close other programs on this device (Nuke's Viewer is "
-        "one), or choose a smaller model.",
+        hint=f"{fits} {rest}or choose a smaller model.".lstrip(),
         device=str(device),
         needed_gb=needed_gb,
         free_gb=free,

@@ -36,6 +36,7 @@ from genai_fill_server.engines.diffusers.picture import (
     image_to_model,
     shaped,
 )
+from genai_fill_server.engines.diffusers.room import CallSize
 from genai_fill_server.engines.diffusers.shot_inputs import (
     approved_frames,
     patches_of,
@@ -101,8 +102,6 @@ class VideoEngine(ModelEngine):
         Raises `OutOfMemory`, `GenerationFailed`, `InvalidOption`.
         """
         check_steps(job.options)
-        loaded = self._ready(job, watch)
-        prompt = self._prompt(loaded, job, watch)
         crop = shot.window(shot.frames.first)
         fit = fit_crop(crop.height, crop.width, self._sizing())
         windows = plan_windows(
@@ -111,6 +110,9 @@ class VideoEngine(ModelEngine):
             self._model.family.frame_multiple,
             int(job.options["overlap_frames"]),
         )
+        longest = max(window.length for window in windows)
+        loaded = self._ready(job, CallSize(*fit.model, longest), watch)
+        prompt = self._prompt(loaded, job, watch)
         patches = patches_of(shot, fit, self._approved(shot, job, watch))
         previews = self._previews(loaded, watch)
         work = _Job(shot, job, watch, loaded, prompt, fit, windows, patches, previews)

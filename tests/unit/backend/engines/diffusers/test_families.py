@@ -120,12 +120,17 @@ def test_what_is_under_the_matte_is_shown_when_asked_for(engine):
 
 def test_every_option_changes_the_picture(engine):
     shot = noisy_shot()
+    if InputRole.CONTROL in engine.description.inputs:
+        control = {1001: picture_of((0.2, 0.5, 0.9), (64, 64))}
+        shot = shot.with_inputs({InputRole.CONTROL: control})
     base = only(engine, shot, job_of(engine, steps=4))
     changes = {
         "steps": 3,
         "guidance": 2.0,
         "strength": 0.5,
         "control_strength": 0.2,
+        "control_start": 0.5,
+        "control_end": 0.5,
         "noise": "per_frame",
         "sampler": "unipc",
     }
@@ -246,8 +251,8 @@ def test_a_controlnet_as_a_pickle_is_refused(copied):
 
 
 def test_a_controlnet_for_a_family_that_takes_none_is_a_mistake_in_the_card(copied):
-    folder = copied("stable-diffusion")
-    write_card(folder, controlnet="unet", native_px=64)
+    folder = copied("flux2-klein")
+    write_card(folder, controlnet="transformer", native_px=64)
 
     assert "ControlNet" in engine_of(folder).description.unavailable_reason
 

@@ -82,7 +82,7 @@ def test_a_model_in_parts_fills_like_one_that_is_resident(tiny, name, monkeypatc
     before = fill(engine, shot, job_of(engine, steps=2))[0].pixels
     engine.release()
 
-    def split(pipe, device, need, what):
+    def split(pipe, device, need, what, fits):
         memory.put(pipe, torch.device("cpu", 0), Placement.PARTS)
         return Placement.PARTS
 
@@ -107,7 +107,7 @@ def cramped(monkeypatch):
 
     place = memory.choose_placement
 
-    def placed(pipe, device, need, what):
+    def placed(pipe, device, need, what, fits):
         free = need.resident - 1e-9
         placement = place(need, free)
         # Parts would need accelerate to move them; what is chosen is what is asked here.
