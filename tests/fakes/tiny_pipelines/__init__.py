@@ -16,7 +16,9 @@ from tests.fakes.tiny_pipelines import flow_models, stable_diffusion, wan_vace
 
 _PIPELINES = {
     "stable-diffusion": stable_diffusion.sd15,
+    "stable-diffusion-controlnet": stable_diffusion.sd15,
     "stable-diffusion-xl": stable_diffusion.sdxl,
+    "stable-diffusion-xl-controlnet": stable_diffusion.sdxl,
     "wan-vace": wan_vace.wan_vace,
     "flux2-klein": flow_models.flux2_klein,
     "flux2-klein-distilled": flow_models.flux2_klein_distilled,
@@ -30,6 +32,8 @@ _PIPELINES = {
     "flux-fill": flow_models.flux_fill,
 }
 _CONTROLNETS = {
+    "stable-diffusion-controlnet": stable_diffusion.sd15_controlnet,
+    "stable-diffusion-xl-controlnet": stable_diffusion.sdxl_controlnet,
     "z-image-controlnet": flow_models.z_image_controlnet,
     "qwen-image-controlnet": flow_models.qwen_image_controlnet,
 }

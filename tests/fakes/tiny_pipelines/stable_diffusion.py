@@ -1,9 +1,10 @@
-"""Tiny Stable Diffusion 1.5 and XL inpainting pipelines with 9-channel UNets."""
+"""Tiny Stable Diffusion 1.5 and XL inpainting pipelines (9 channels) and ControlNets."""
 
 from __future__ import annotations
 
 from diffusers import (
     AutoencoderKL,
+    ControlNetModel,
     DDIMScheduler,
     EulerDiscreteScheduler,
     StableDiffusionInpaintPipeline,
@@ -68,6 +69,39 @@ def sd15() -> StableDiffusionInpaintPipeline:
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
+    )
+
+
+def sd15_controlnet() -> ControlNetModel:
+    """Return a ControlNet for `sd15`, of four channels as all of them are."""
+    return ControlNetModel(
+        block_out_channels=[16, 32],
+        layers_per_block=1,
+        in_channels=4,
+        down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        conditioning_embedding_out_channels=(4, 8, 8, 8),
+    )
+
+
+def sdxl_controlnet() -> ControlNetModel:
+    """Return a ControlNet for `sdxl`."""
+    return ControlNetModel(
+        block_out_channels=[16, 32],
+        layers_per_block=1,
+        in_channels=4,
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        attention_head_dim=[2, 4],
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        transformer_layers_per_block=[1, 1],
+        projection_class_embeddings_input_dim=6 * 8 + 16,
+        cross_attention_dim=32,
+        norm_num_groups=8,
+        conditioning_embedding_out_channels=(4, 8, 8, 8),
     )
 
 

@@ -140,6 +140,11 @@ class Family(ABC):
         del pipe, picture, options, generator
         return {}
 
+    def pipe_for(self, pipe: Any, picture: Picture, options: Options) -> Any:
+        """Return the pipeline that makes this call: ``pipe``, or another one of its parts."""
+        del picture, options
+        return pipe
+
     def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
         """Return arguments for ``from_pretrained``: parts to leave out or to bring along."""
         del folder, card, dtype

@@ -137,7 +137,7 @@ class Painter:
         pipe.scheduler = family.scheduler(self.loaded.scheduler, options)
         arguments = {**self.prompt(picture), **family.arguments(pipe, picture, options)}
         with seeded(call.seeds[0], self.loaded.device) as generator:
-            output = pipe(
+            output = family.pipe_for(pipe, picture, options)(
                 **_for_all(arguments, len(call.seeds)),
                 **family.start(pipe, picture, options, generator),
                 generator=_generators(call.seeds, generator),

@@ -10,15 +10,23 @@ from genai_fill_server.engines.diffusers.families.qwen_edit import (
     QwenImageEditPlus,
 )
 from genai_fill_server.engines.diffusers.families.qwen_image import QwenImage, QwenImageControlNet
-from genai_fill_server.engines.diffusers.families.stable_diffusion import StableDiffusion
-from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import StableDiffusionXL
+from genai_fill_server.engines.diffusers.families.stable_diffusion import (
+    StableDiffusion,
+    StableDiffusionControlNet,
+)
+from genai_fill_server.engines.diffusers.families.stable_diffusion_xl import (
+    StableDiffusionXL,
+    StableDiffusionXLControlNet,
+)
 from genai_fill_server.engines.diffusers.families.wan_vace import WanVace
 from genai_fill_server.engines.diffusers.families.z_image import ZImage, ZImageControlNet
 from genai_fill_server.engines.diffusers.family import Family
 
 FAMILIES: tuple[Family, ...] = (
     StableDiffusion(),
+    StableDiffusionControlNet(),
     StableDiffusionXL(),
+    StableDiffusionXLControlNet(),
     WanVace(),
     Flux2Klein(),
     ZImage(),
