@@ -118,7 +118,7 @@ def guides_for(encoded: Floats, unknown: Mask) -> list[Guide]:
         return plain
     edges, credit = _edges(encoded, unknown)
     regions = _areas(encoded, unknown)
-    guides = [*plain, Guide(regions, 0.02)]
+    guides = [*plain, Guide(regions, 0.02)] if regions else plain
     if edges:
         guides += [Guide(edges, credit), Guide(regions + edges, credit)]
     return guides
@@ -162,6 +162,9 @@ def _edges(encoded: Floats, unknown: Mask) -> tuple[tuple[Layer, ...], float]:
 
 def _areas(encoded: Floats, unknown: Mask) -> tuple[Layer, ...]:
     image, hole, halvings = _reduced(encoded, unknown, _AREAS_THICKNESS_PX, _AREAS_MOST_PX)
+    if hole.all():
+        # What is known is too narrow to be seen at this size.
+        return ()
     return (Layer(areas(image, hole), hole.astype(np.float32), halvings, _AREAS_HOLD),)
 
 

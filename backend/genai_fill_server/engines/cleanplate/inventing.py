@@ -19,7 +19,7 @@ from genai_fill_server.engines.cleanplate.description import Detail
 from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_nonfinite
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.proxies import hole_of
-from genai_fill_server.engines.cleanplate.transfer import brightened, places_of
+from genai_fill_server.engines.cleanplate.transfer import places_of, within_reason
 from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
@@ -149,7 +149,7 @@ class Inventor:
         offset = np.array([key.window.x0, key.window.y0], np.float32)
         blocked = np.zeros(key.invented.shape, np.uint8)
         colours, found = self._kit.device.sampled(key.encoded, blocked, place - offset)
-        colours = brightened(colours, gain)
+        colours = within_reason(colours, gain, found)
         indices = np.flatnonzero(missing)[found]
         encoded[indices] = colours[found]
         missing[indices] = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import Floats
@@ -17,8 +18,13 @@ from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
 
+Mask = npt.NDArray[np.bool_]
+
 _MAXIMUM_GLOBAL_STOPS = 6.0
 _MAXIMUM_LOCAL_STOPS = 0.35
+_UNTRUSTED_STOPS = 0.25
+_ENOUGH_PX = 32
+_AGREED_STOPS, _APART_STOPS = 0.2, 0.45
 _MEAN_PX = 5
 _SPREAD_PX = 6
 
@@ -62,10 +68,29 @@ def _gain_of(wanted: Floats, given: Floats, weight: Floats, device: Device) -> F
     weight = weight / (1.0 + 30.0 * _contrast(given, weight) ** 2)
     strong = weight > 0.5 * float(weight.max())
     overall = np.array([np.median(ratio[..., c][strong]) for c in range(3)], np.float32)
-    overall = np.clip(overall, -_MAXIMUM_GLOBAL_STOPS, _MAXIMUM_GLOBAL_STOPS)
+    most = _most_stops(wanted, given, strong, overall, floor)
     local = np.clip(ratio - overall, -_MAXIMUM_LOCAL_STOPS, _MAXIMUM_LOCAL_STOPS)
     surface = device.membrane(local.astype(np.float32), weight, _SPREAD_PX)
-    return np.asarray(overall + surface, np.float32)
+    return np.asarray(np.clip(overall, -most, most) + surface, np.float32)
+
+
+def _most_stops(
+    wanted: Floats, given: Floats, strong: Mask, overall: Floats, floor: np.float32
+) -> float:
+    """Return how many stops a pair's light may be apart, by how well ``overall`` explains it.
+
+    Light explains a difference when both frames show the same after it, pixel by pixel. Where
+    they do not, other content is brighter, and a factor taken from it would invent light.
+    """
+    mass = strong.astype(np.float32)
+    ratio = np.log2(
+        np.maximum(_mean(wanted, mass, 1), floor)
+        / np.maximum(_mean(given, mass, 1) * np.exp2(overall), floor)
+    )
+    apart = float(np.median(np.abs(ratio)[strong]))
+    trust = np.clip((_APART_STOPS - apart) / (_APART_STOPS - _AGREED_STOPS), 0.0, 1.0)
+    trust *= min(1.0, float(mass.sum()) / _ENOUGH_PX)
+    return _UNTRUSTED_STOPS + float(trust) * (_MAXIMUM_GLOBAL_STOPS - _UNTRUSTED_STOPS)
 
 
 def _contrast(light: Floats, weight: Floats) -> Floats:
@@ -76,8 +101,8 @@ def _contrast(light: Floats, weight: Floats) -> Floats:
     return np.asarray(_mean(apart, weight)[..., 0] / np.maximum(mean, 1e-6), np.float32)
 
 
-def _mean(light: Floats, weight: Floats) -> Floats:
-    side = (2 * _MEAN_PX + 1, 2 * _MEAN_PX + 1)
+def _mean(light: Floats, weight: Floats, radius_px: int = _MEAN_PX) -> Floats:
+    side = (2 * radius_px + 1, 2 * radius_px + 1)
     mass = cv2.blur(weight, side)
     total = cv2.blur(light * weight[..., None], side)
     return np.asarray(total / np.maximum(mass, 1e-6)[..., None], np.float32)

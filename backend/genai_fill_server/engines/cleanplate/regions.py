@@ -33,6 +33,8 @@ def areas(image: Floats, hole: Mask) -> Floats:
     ``image`` has to hold something finite everywhere. Without anything known round the hole
     it comes back as it is.
     """
+    if hole.all():
+        return image
     thick = float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
     side = 2 * int(np.ceil(thick)) + 3
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

@@ -160,4 +160,6 @@ def _fitted(points: Doubles, there: Floats, scale: float) -> Camera | None:
         safe = np.maximum(seen[:, 2], _IN_FRONT)
         miss = scale * np.hypot(seen[:, 0] / safe - u, seen[:, 1] / safe - v)
         weight = 1.0 / (1.0 + (miss / _SPREAD_PX) ** 2) / safe**2
-    return Camera(matrix, float(np.median(miss)))
+    miss_px = float(np.median(miss))
+    # No comparison with a limit turns away what is not a number.
+    return Camera(matrix, miss_px) if np.isfinite(miss_px) else None

@@ -199,12 +199,22 @@ def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[
     place = shifted(source.shift, lookup, factor, only)
     encoded, found = from_source(source, place)
     gain = lookup.of_half().read(source.gain, only)
+    return within_reason(encoded, gain, found), found
+
+
+def within_reason(encoded: Floats, gain: Floats, found: Mask) -> Floats:
+    """Return ``encoded`` (n, 3) brightened by ``gain``, without light that nothing has.
+
+    Light differs smoothly over a hole: a lamp must not come out brighter for it than by the
+    usual gain, nor negative light more negative.
+    """
     lit = brightened(encoded, gain)
-    if found.any():
-        # Light differs smoothly over a hole; a lamp must not come out brighter for it.
-        usual = np.median(gain[found], axis=0).astype(np.float32)
-        lit = np.minimum(lit, brightened(encoded[found].max(axis=0), np.maximum(usual, 0.0)))
-    return lit, found
+    if not found.any():
+        return lit
+    usual = np.maximum(np.median(gain[found], axis=0).astype(np.float32), np.float32(0.0))
+    most = brightened(encoded[found].max(axis=0), usual)
+    least = np.minimum(brightened(encoded[found].min(axis=0), usual), np.float32(0.0))
+    return np.asarray(np.clip(lit, least, np.maximum(most, least)), np.float32)
 
 
 def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:

@@ -152,9 +152,12 @@ def _in_both_lights(
 
 
 def _lit(encoded: Tensor, gain: Tensor) -> Tensor:
-    """Apply a gain, and let nothing become brighter than the brightest by more than usual."""
+    """Apply a gain as `transfer.within_reason` does, to samples that all exist."""
     usual = _median(gain).clamp(min=0.0)
-    return torch.minimum(brightened(encoded, gain), brightened(encoded.amax(dim=0), usual))
+    most = brightened(encoded.amax(dim=0), usual)
+    least = brightened(encoded.amin(dim=0), usual).clamp(max=0.0)
+    lit = brightened(encoded, gain)
+    return torch.minimum(torch.maximum(lit, least), torch.maximum(most, least))
 
 
 def _median(values: Tensor) -> Tensor:

@@ -150,6 +150,13 @@ def test_too_few_points_make_no_camera():
     assert camera_of(here, depth, here) is None
 
 
+def test_places_that_are_not_numbers_make_no_camera():
+    here, depth, _ = points()
+    there = np.full_like(here, np.nan)
+
+    assert camera_of(here, depth, there) is None
+
+
 def test_what_is_nearer_hides_what_is_farther_and_the_same_depth_mixes():
     landing = np.array([[2, 1], [2, 1], [5, 1], [5, 1]], np.float32)
     near = np.array([0.0, 1.0, 1.0, 0.95], np.float32)

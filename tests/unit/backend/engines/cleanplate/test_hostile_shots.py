@@ -69,6 +69,22 @@ def test_a_hostile_shot_is_filled_and_the_rest_untouched(name):
         np.testing.assert_array_equal(frame.pixels[~hole], plate[~hole])
 
 
+@pytest.mark.parametrize("motion", ["none", "dense"])
+@pytest.mark.parametrize("columns", [2, 4, 8, 12])
+def test_a_narrow_strip_of_one_neighbour_fills_a_frame_under_its_whole_matte(motion, columns):
+    shot = known_shot(frames=4)
+    mattes = np.ones_like(shot.mattes)
+    mattes[3, :, 100 : 100 + columns] = 0.0
+    source = ArrayShot(shot.plates, mattes, frames=FrameRange(1001, 1001))
+    engine = create({"threads": 2})[0]
+    job = EngineJob((1,), options={"motion": motion})
+
+    (frame,) = engine.fill(source, job, QuietWatch())
+
+    np.testing.assert_allclose(frame.pixels[20:40, 100], shot.plates[3, 20:40, 100], rtol=1e-3)
+    assert (frame.pixels > 0.0).all()
+
+
 def test_frames_that_are_not_on_disk_are_passed_over():
     shot = base()
     source = ArrayShot(

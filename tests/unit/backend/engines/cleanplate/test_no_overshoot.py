@@ -1,0 +1,102 @@
+"""What is borrowed is never brighter or darker than what light can explain."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from genai_fill_contract.plate import FrameRange
+from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
+from genai_fill_server.engines.cleanplate.encoding import decode, encode
+from genai_fill_server.engines.cleanplate.lighting import _gain_of
+from genai_fill_server.engines.cleanplate.transfer import within_reason
+from genai_fill_server.service.ports import EngineJob
+from tests.fakes.array_shot import ArrayShot, QuietWatch
+from tests.fakes.known_answers import disc, known_shot
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 5
+NOISE = cv2.GaussianBlur(np.random.default_rng(3).standard_normal((60, 80, 3)), (0, 0), 2.0)
+LIT = (0.2 * np.exp2(NOISE / NOISE.std())).astype(np.float32)
+EVERYWHERE = np.ones(LIT.shape[:2], np.float32)
+
+
+def sliding(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return plates and mattes: strips of layers far apart in light slide over each other."""
+    random = np.random.default_rng(seed)
+    layers = []
+    for times in (1.0, 100.0, 1.0):
+        noise = random.uniform(0, 1, (HEIGHT, WIDTH + 200, 3)).astype(np.float32)
+        noise = cv2.GaussianBlur(noise, (0, 0), float(random.uniform(0.6, 3)))
+        noise = (noise - noise.mean()) / noise.std()
+        layers.append((times * (0.2 * np.exp(0.4 * noise) - 0.15)).astype(np.float32))
+    speeds = random.uniform(-8, 8, 3)
+    columns = np.arange(WIDTH)
+    plates = np.zeros((FRAMES, HEIGHT, WIDTH, 3), np.float32)
+    mattes = np.zeros((FRAMES, HEIGHT, WIDTH), np.float32)
+    for frame in range(FRAMES):
+        for number, (layer, speed) in enumerate(zip(layers, speeds, strict=True)):
+            at = np.rint(columns + 100 + speed * (frame - FRAMES / 2)).astype(np.int64)
+            shown = (at // 40) % 3 == number
+            plates[frame][:, shown] = layer[:, at[shown]]
+        mattes[frame] = disc(20 + 12.0 * frame, 32, 22, WIDTH, HEIGHT)
+    return np.where(mattes[..., None] > 0, np.float32(0.9), plates), mattes
+
+
+CASES = [("none", 28), ("none", 47), ("none", 95), ("dense", 96), ("homography", 107)]
+
+
+@pytest.mark.parametrize(("motion", "seed"), CASES)
+def test_layers_that_slide_over_each_other_lend_no_light(motion, seed):
+    plates, mattes = sliding(seed)
+    shot = ArrayShot(plates, mattes, frames=FrameRange(1003, 1003))
+    engine = create({"threads": 2})[0]
+
+    job = EngineJob((1,), options={"motion": motion})
+    (frame,) = engine.fill(shot, job, QuietWatch())
+
+    known, filled = plates[mattes <= 0], frame.pixels[mattes[2] > 0]
+    assert filled.max() <= 1.5 * known.max()
+    assert filled.min() >= 1.5 * known.min()
+
+
+@pytest.mark.parametrize("stops", [-3.0, -1.0, 0.06, 1.0, 3.0])
+@pytest.mark.parametrize("grain", [0.0, 0.02])
+def test_a_change_of_exposure_is_followed_whole(stops, grain):
+    noise = grain * np.random.default_rng(4).standard_normal(LIT.shape)
+    wanted = (LIT + noise).astype(np.float32) * np.float32(2.0**stops)
+
+    gain = _gain_of(wanted, LIT, EVERYWHERE, NumbaDevice())
+
+    np.testing.assert_allclose(gain, stops, atol=0.1)
+
+
+@pytest.mark.parametrize("times", [0.01, 100.0])
+def test_other_content_is_not_taken_for_light(times):
+    gain = _gain_of(LIT[::-1, ::-1] * np.float32(times), LIT, EVERYWHERE, NumbaDevice())
+
+    assert np.abs(gain).max() < 0.75
+
+
+def test_a_single_gain_does_not_brighten_the_brightest_nor_the_most_negative():
+    encoded = encode(np.array([[-0.1], [0.2], [1.0], [4.0], [9.0]], np.float32).repeat(3, axis=1))
+    gain = np.array([[3.0], [0.0], [0.0], [0.0], [0.0]], np.float32).repeat(3, axis=1)
+    found = np.array([True, True, True, True, False])
+
+    light = decode(within_reason(encoded, gain, found))[found, 0]
+
+    np.testing.assert_allclose(light, [-0.1, 0.2, 1.0, 4.0], rtol=1e-5)
+
+
+def test_a_flash_of_three_stops_is_followed_into_the_hole():
+    shot = known_shot(frames=9, pan=(2.6, 0.4), grain=0.02)
+    plates = shot.plates.copy()
+    plates[4] *= 8.0
+    engine = create({"threads": 2})[0]
+    flash = ArrayShot(plates, shot.mattes, frames=FrameRange(1005, 1005))
+
+    (frame,) = engine.fill(flash, EngineJob((1,)), QuietWatch())
+
+    hole = shot.mattes[4] > 0.99
+    assert frame.pixels[hole].mean() == pytest.approx(8.0 * shot.truths[4][hole].mean(), rel=0.02)
