@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,28 @@ def memory_need(pipe: Any, card: ModelCard, working_gb: float, more_gb: float = 
     ``working_gb`` is the family's estimate for a native call, ``more_gb`` what this job's
     calls take beyond that.
     """
-    sizes = [
-        sum(p.numel() * p.element_size() for p in part.parameters()) / _GIB
-        for part in pipe.components.values()
+    sizes = {
+        name: sum(p.numel() * p.element_size() for p in part.parameters()) / _GIB
+        for name, part in pipe.components.items()
         if isinstance(part, nn.Module)
-    ]
-    resident = max(card.vram_gb, sum(sizes) + working_gb) + more_gb
+    }
+    resident = max(card.vram_gb, sum(sizes.values()) + working_gb) + more_gb
     return MemoryNeed(
         resident=resident,
         eight_bit=resident - eight_bit.saved_bytes(pipe) / _GIB if eight_bit.is_there() else None,
-        parts=max(card.offloaded_gb, max(sizes, default=0.0) + working_gb) + more_gb,
+        parts=max(card.offloaded_gb, _largest_at_once(pipe, sizes) + working_gb) + more_gb,
         layers=working_gb + more_gb + LEAST_FOR_LAYERS_GB,
     )
+
+
+def _largest_at_once(pipe: Any, sizes: Mapping[str, float]) -> float:
+    """Return the most that is on the device where parts take turns, in GB.
+
+    Parts that are not in the pipeline's order of turns, as most ControlNets, stay to its end.
+    """
+    turns = str(pipe.model_cpu_offload_seq or "").split("->")
+    staying = sum(size for name, size in sizes.items() if name not in turns)
+    return max((sizes[name] for name in turns if name in sizes), default=0.0) + staying
 
 
 def choose_placement(need: MemoryNeed, free: float) -> Placement | None:

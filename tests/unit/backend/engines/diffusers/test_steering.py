@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -11,6 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from genai_fill_contract.errors import ModelLoadFailed
 from genai_fill_contract.plate import InputRole
+from genai_fill_server.engines.diffusers import memory
+from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.steering import steered_steps
 from genai_fill_server.service.ports import FillCancelled
 from tests.compliance.engines.suite import RecordingWatch
@@ -158,6 +161,17 @@ def test_what_frees_the_device_after_a_call_does_so_after_the_other_kind_too(eng
     only(engine, with_control(noisy_shot()))
 
     assert freed == [1, 1]
+
+
+def test_a_card_too_small_for_the_whole_needs_room_for_denoiser_and_network_together(engine):
+    pipe = engine._loaded.pipe
+
+    need = memory.memory_need(pipe, ModelCard("x", "X"), 0.0)
+
+    both = (part.parameters() for part in (pipe.unet, pipe.controlnet))
+    together = sum(p.numel() * p.element_size() for p in itertools.chain(*both)) / 2**30
+    assert need.parts == pytest.approx(together)
+    assert need.parts < need.resident
 
 
 def test_a_frame_without_a_picture_of_its_own_is_free(engine):
