@@ -60,16 +60,19 @@ def synthesise(
     """
     unknown = hole | unusable
     start = pull_push(encoded, (~unknown).astype(np.float32))
-    levels = pyramid(encoded, start, unknown)
+    levels = pyramid(encoded, start, unknown, watch.check)
     if not levels:
         return np.where(hole[..., None], start, encoded)
     manner = Manner(seed, rounds, watch, run)
     guides = guides_for(encoded, unknown) if guided else [Guide()]
+    watch.check()
     made = _best_start(levels, guides, manner)
     for depth in range(made.depth - 1, -1, -1):
         made = _finer(levels[depth], made, manner)
+    watch.check()
     painted = made.level.image[RADIUS:-RADIUS, RADIUS:-RADIUS, :3]
     painted = evened(np.where(hole[..., None], painted, encoded), unknown)
+    watch.check()
     known = encoded[~unknown]
     painted = np.clip(painted, known.min(axis=0), known.max(axis=0))
     return np.where(hole[..., None], painted, encoded)
@@ -130,6 +133,7 @@ def _finer(level: Level, made: _Made, manner: Manner) -> _Made:
     manner.watch.check()
     depth = made.depth - 1
     field = enlarged(made.field, level)
+    manner.watch.check()
     paint_from_coarse(level, made.level.image, field)
     return _Made(
         level, settled(level, field, depth, made.guide, manner, begun=True), depth, made.guide

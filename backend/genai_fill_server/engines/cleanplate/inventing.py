@@ -58,6 +58,8 @@ class Inventor:
         self._borrower = borrower
         self._seed = seed
         self._keys: dict[int, Key | None] = {}
+        self.black_frames: set[int] = set()
+        """Frames for which there was nothing to borrow and nothing to copy from."""
 
     def complete(self, borrowed: Borrowed) -> Floats:
         """Return encoded colours for all of a frame's hole, (n, 3)."""
@@ -108,7 +110,10 @@ class Inventor:
         encoded, missing = borrowed.encoded.copy(), borrowed.missing.copy()
         if before is not None and missing.any():
             self._carry(before, borrowed, encoded, missing)
-        window, picture, _ = self._picture(borrowed, encoded, missing)
+        window, picture, unknown = self._picture(borrowed, encoded, missing)
+        if unknown.all():
+            # Black is no invention that other frames should take over.
+            return before
         if missing.any():
             picture = self._invent(borrowed, encoded, missing)
         invented = np.zeros(picture.shape[:2], np.bool_)
@@ -179,6 +184,8 @@ class Inventor:
         hole = np.zeros(unknown.shape, np.bool_)
         rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
         hole[rows, columns] = missing
+        if unknown.all():
+            self.black_frames.add(borrowed.frame)
         if self._options.exemplar:
             rounds = _ROUNDS[self._options.detail]
             run = self._borrower.parallel

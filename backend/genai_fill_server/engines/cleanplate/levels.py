@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -43,13 +44,20 @@ def thickness(hole: Mask) -> float:
     return float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
 
 
-def pyramid(encoded: Floats, start: Floats, unknown: Mask) -> list[Level]:
-    """Return the levels, the full size first; none where there is nothing to copy from."""
+def pyramid(
+    encoded: Floats, start: Floats, unknown: Mask, check: Callable[[], None]
+) -> list[Level]:
+    """Return the levels, the full size first; none where there is nothing to copy from.
+
+    ``check`` is called often and may cancel.
+    """
     levels: list[Level] = []
     image, known = np.where(unknown[..., None], start, encoded), (~unknown).astype(np.float32)
     while True:
+        check()
         thick = thickness(known < 0.999)
         level = _level(image, known < 0.999, thick)
+        check()
         if not level.allowed.any():
             break
         levels.append(level)
@@ -59,6 +67,7 @@ def pyramid(encoded: Floats, start: Floats, unknown: Mask) -> list[Level]:
         half_known = half(known)
         reduced = half(image * known[..., None])
         mean = np.asarray(reduced / np.maximum(half_known, 1e-6)[..., None], np.float32)
+        check()
         filled = pull_push(mean, (half_known > 0.3).astype(np.float32))
         # A reduced pixel that is partly known is known: holes must shrink, not grow.
         image, known = filled, (half_known > 0.3).astype(np.float32)

@@ -21,6 +21,8 @@ Layers = dict[str, Floats]
 TIDY_FRAMES = 4
 """After how many frames freed memory is given back to the system."""
 
+_LISTED_FRAMES = 12
+
 
 def warm_up() -> None:
     """Load the compiled kernels by calling each once on next to nothing."""
@@ -128,8 +130,25 @@ class ShotRun:
             layers["confidence"][at] = borrowed.confidence
         return layers
 
+    def _tell_black(self) -> None:
+        """Tell which frames came out black because nothing is known of them."""
+        black = sorted(set().union(*(one.black_frames for one in self._inventors)))
+        if not black:
+            return
+        listed = ", ".join(str(frame) for frame in black[:_LISTED_FRAMES])
+        more = f" and {len(black) - _LISTED_FRAMES} more" if len(black) > _LISTED_FRAMES else ""
+        self._watch.log(
+            f"Black inside the matte, frames {listed}{more}: the matte covers all of the picture "
+            "there, and no frame in reach shows any of it. Make the matte smaller, let a "
+            "neighbouring frame show the background, raise the reach, or give a patch."
+        )
+
     def report(self) -> dict[str, str | float | int]:
-        """Return what the recipe says: the means, and how much is real, patched, invented."""
+        """Return what the recipe says: the means, and how much is real, patched, invented.
+
+        What was left black is told in the job's log.
+        """
+        self._tell_black()
         filled = max(1, self._filled_px)
         invented = 100.0 * self._invented_px / filled
         patched = 100.0 * self._patched_px / filled

@@ -161,12 +161,15 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     inside_frame = np.zeros_like(grown)
     inside_frame[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = True
     matched = grown & inside_frame
+    manner.watch.check()
+    valid = _valid_field(level, field, matched, manner.seed + depth)
+    manner.watch.check()
     return _Search(
         level=level,
         depth=depth,
         matched=matched,
         wanted=np.ascontiguousarray(np.argwhere(matched), np.int32),
-        field=_valid_field(level, field, matched, manner.seed + depth),
+        field=valid,
         distance=np.full((height, width), np.inf, np.float32),
         shifts=np.zeros((height, width, 3), np.float32),
         watch=manner.watch,
@@ -215,6 +218,7 @@ class _Search:
 
     def run(self, seed: int) -> None:
         """Measure the field on the picture as it is now, then improve it both ways."""
+        self.watch.check()
         features = self.level.image.copy()
         price = np.float32(_WAY_PRICE * 2.0**self.depth)
         self.runner(

@@ -69,6 +69,31 @@ def test_a_hostile_shot_is_filled_and_the_rest_untouched(name):
         np.testing.assert_array_equal(frame.pixels[~hole], plate[~hole])
 
 
+@pytest.mark.parametrize("exemplar", [True, False])
+def test_frames_of_which_nothing_is_known_are_named_in_the_log(exemplar):
+    shot = known_shot(frames=3)
+    source = ArrayShot(shot.plates, np.ones_like(shot.mattes), frames=FrameRange(1001, 1002))
+    watch = QuietWatch()
+    job = EngineJob((1, 2), options={"exemplar": exemplar})
+
+    frames = list(create({"threads": 2})[0].fill(source, job, watch))
+
+    assert all((frame.pixels == 0.0).all() for frame in frames)
+    (line,) = [line for line in watch.lines if "Black inside the matte" in line]
+    assert "1001, 1002:" in line
+    assert "Make the matte smaller" in line
+
+
+def test_nothing_is_said_of_black_where_something_is_known():
+    shot = base()
+    watch = QuietWatch()
+
+    source = ArrayShot(shot.plates[:1], shot.mattes[:1])
+    list(create({"threads": 2})[0].fill(source, EngineJob((1,)), watch))
+
+    assert not any("Black" in line for line in watch.lines)
+
+
 @pytest.mark.parametrize("motion", ["none", "dense"])
 @pytest.mark.parametrize("columns", [2, 4, 8, 12])
 def test_a_narrow_strip_of_one_neighbour_fills_a_frame_under_its_whole_matte(motion, columns):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.engines.cleanplate.levels import pyramid
 from genai_fill_server.service.ports import EngineJob, FillCancelled
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 from tests.fakes.known_answers import KnownShot, known_shot
@@ -109,6 +110,18 @@ def test_cancel_is_looked_for_often():
     list(engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob((1,)), watch))
 
     assert watch.longest_s < 0.5
+
+
+def test_a_cancel_is_noticed_while_the_sizes_of_a_picture_are_made():
+    checks = []
+
+    hole = np.zeros((200, 300), np.bool_)
+    hole[60:140, 80:220] = True
+    picture = np.ones((200, 300, 3), np.float32)
+    levels = pyramid(picture, picture, hole, lambda: checks.append(1))
+
+    assert len(levels) > 2
+    assert len(checks) >= 3 * (len(levels) - 1)
 
 
 @pytest.mark.parametrize("checks", [1, 20, 60])
