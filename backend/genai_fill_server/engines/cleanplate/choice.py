@@ -27,7 +27,6 @@ UNUSABLE = np.float32(1e3)
 _TIME_COST = 0.006
 _BLUR_COST = 0.5
 
-_ODD_WORTH = np.float32(1.5)
 _ODD_MOST = np.float32(0.15)
 _SHADE_PX = 10
 _SHADE_SHARE = np.float32(0.7)
@@ -240,7 +239,7 @@ def costs(target: Target, aligned: Sequence[Alignment], device: Device) -> Float
     for source, odd, behind in zip(aligned, away, hidden, strict=True):
         distance = abs(source.frame - target.proxy.frame)
         blur = _BLUR_COST * max(0.0, 1.0 - source.sharpness)
-        plane = source.error + _ODD_WORTH * odd + np.float32(_TIME_COST * distance + blur) + behind
+        plane = source.error + odd + np.float32(_TIME_COST * distance + blur) + behind
         planes.append(np.where(source.usable, plane, UNUSABLE).astype(np.float32))
     return np.stack(planes)
 
