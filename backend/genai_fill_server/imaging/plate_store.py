@@ -39,7 +39,10 @@ DEFAULT_CACHE_BYTES = 768 * 1024 * 1024
 """Half-float plates of 1080p in reach of a frame fit, and of 4K the rows round a hole."""
 
 BAND_ROWS = 64
-"""Rows of a band: a multiple of the rows that EXR compressions pack together (DWAB: 256)."""
+"""Rows of a band: as many as EXR compressions pack together, or a multiple.
+
+Not of DWAB's 256, which are undone anew for bands that are not read at once.
+"""
 
 MAX_HEADERS = 64
 """How many headers are kept: their metadata may be large, and shots are long."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
-from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.clip_windows import (
     most_tokens,
@@ -16,13 +15,7 @@ from genai_fill_server.engines.diffusers.families.clip_windows import (
     windows_of,
 )
 from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
-from genai_fill_server.engines.diffusers.families.steering import (
-    is_steered,
-    network_part,
-    steering_arguments,
-    steering_options,
-    unsteered,
-)
+from genai_fill_server.engines.diffusers.families.steering import Steered
 from genai_fill_server.engines.diffusers.family import (
     Family,
     Picture,
@@ -119,37 +112,20 @@ class StableDiffusion(Family):
         return {**picture_arguments(picture, options), "guidance_scale": float(options["guidance"])}
 
 
-class StableDiffusionControlNet(StableDiffusion):
+class StableDiffusionControlNet(Steered, StableDiffusion):
     """Steered by depth, edges or poses where there is a control picture."""
 
     name = "stable-diffusion-controlnet"
     label = "Stable Diffusion with ControlNet"
     pipeline = "StableDiffusionControlNetInpaintPipeline"
     accepts = frozenset({"StableDiffusionControlNetInpaintPipeline"})
-    inputs = (InputRole.CONTROL,)
-    controlnet = None
+    plain = StableDiffusion()
     help = "Works at 512 px; depth or edges steer it. Needs about 0.7 GB more than without."
 
-    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
-        """Return the family's options and how the control picture steers."""
-        return (*super().options(card), *steering_options())
-
-    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
-        """Bring the ControlNet along where the folder has none of its own."""
-        return {**super().parts(folder, card, dtype), **network_part(folder, card, dtype)}
-
-    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
-        """Return the call's arguments, with the control picture if there is one."""
-        return {
-            **super().arguments(pipe, picture, options),
-            **steering_arguments(picture, options),
-        }
-
-    def pipe_for(self, pipe: Any, picture: Picture, options: Options) -> Any:
-        """Return the pipeline without a ControlNet where nothing steers."""
-        if is_steered(picture, options):
-            return pipe
-        return unsteered(pipe, StableDiffusion.pipeline, requires_safety_checker=False)
+    def plain_settings(self, pipe: Any) -> dict[str, Any]:
+        """Ask for no safety checker, as when the model was loaded."""
+        del pipe
+        return {"requires_safety_checker": False}
 
 
 StableDiffusion.controlnet = StableDiffusionControlNet()

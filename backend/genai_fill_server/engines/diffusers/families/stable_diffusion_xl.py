@@ -6,7 +6,6 @@ import importlib
 from typing import Any
 
 from genai_fill_contract.engine import EngineOption
-from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.clip_windows import (
     most_tokens,
@@ -14,13 +13,7 @@ from genai_fill_server.engines.diffusers.families.clip_windows import (
     windows_of,
 )
 from genai_fill_server.engines.diffusers.families.samplers import sampler_option, scheduler_for
-from genai_fill_server.engines.diffusers.families.steering import (
-    is_steered,
-    network_part,
-    steering_arguments,
-    steering_options,
-    unsteered,
-)
+from genai_fill_server.engines.diffusers.families.steering import Steered
 from genai_fill_server.engines.diffusers.family import (
     Family,
     Picture,
@@ -111,43 +104,23 @@ class StableDiffusionXL(Family):
         return {**picture_arguments(picture, options), "guidance_scale": float(options["guidance"])}
 
 
-class StableDiffusionXLControlNet(StableDiffusionXL):
+class StableDiffusionXLControlNet(Steered, StableDiffusionXL):
     """Steered by depth, edges or poses where there is a control picture."""
 
     name = "stable-diffusion-xl-controlnet"
     label = "Stable Diffusion XL with ControlNet"
     pipeline = "StableDiffusionXLControlNetInpaintPipeline"
     accepts = frozenset({"StableDiffusionXLControlNetInpaintPipeline"})
-    inputs = (InputRole.CONTROL,)
-    controlnet = None
+    plain = StableDiffusionXL()
     help = "About one megapixel; depth or edges steer it. Needs about 2.3 GB more than without."
 
-    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
-        """Return the family's options and how the control picture steers."""
-        return (*super().options(card), *steering_options())
-
-    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
-        """Bring the ControlNet along where the folder has none of its own."""
-        return {**super().parts(folder, card, dtype), **network_part(folder, card, dtype)}
-
-    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
-        """Return the call's arguments, with the control picture if there is one."""
+    def plain_settings(self, pipe: Any) -> dict[str, Any]:
+        """Go by the loaded pipeline's configuration, without a watermark."""
         return {
-            **super().arguments(pipe, picture, options),
-            **steering_arguments(picture, options),
+            "add_watermarker": False,
+            "requires_aesthetics_score": pipe.config.requires_aesthetics_score,
+            "force_zeros_for_empty_prompt": pipe.config.force_zeros_for_empty_prompt,
         }
-
-    def pipe_for(self, pipe: Any, picture: Picture, options: Options) -> Any:
-        """Return the pipeline without a ControlNet where nothing steers."""
-        if is_steered(picture, options):
-            return pipe
-        return unsteered(
-            pipe,
-            StableDiffusionXL.pipeline,
-            add_watermarker=False,
-            requires_aesthetics_score=pipe.config.requires_aesthetics_score,
-            force_zeros_for_empty_prompt=pipe.config.force_zeros_for_empty_prompt,
-        )
 
 
 StableDiffusionXL.controlnet = StableDiffusionXLControlNet()

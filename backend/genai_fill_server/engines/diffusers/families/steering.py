@@ -14,13 +14,14 @@ from typing import Any
 
 from genai_fill_contract.engine import EngineOption, OptionType
 from genai_fill_contract.errors import ModelLoadFailed
+from genai_fill_contract.plate import InputRole
 from genai_fill_server.engines.diffusers.cards import ModelCard
 from genai_fill_server.engines.diffusers.families.controlnets import (
     PART,
     controlnet_part,
     part_path,
 )
-from genai_fill_server.engines.diffusers.family import Picture
+from genai_fill_server.engines.diffusers.family import Family, Picture
 from genai_fill_server.engines.diffusers.folder import ModelFolder, read_config
 from genai_fill_server.engines.diffusers.options import Options
 
@@ -147,3 +148,40 @@ def unsteered(pipe: Any, pipeline: str, **settings: Any) -> Any:
     other.set_progress_bar_config(disable=True)
     other.maybe_free_model_hooks = pipe.maybe_free_model_hooks
     return other
+
+
+class Steered(Family):
+    """A family with a ControlNet: what ``plain`` is, steered where there is a control picture.
+
+    Stands before the plain family's class among the bases, which gives all the rest.
+    """
+
+    plain: Family
+    inputs = (InputRole.CONTROL,)
+    controlnet = None
+
+    def plain_settings(self, pipe: Any) -> dict[str, Any]:
+        """Return what the plain pipeline is made with beside the parts of ``pipe``."""
+        del pipe
+        return {}
+
+    def options(self, card: ModelCard) -> tuple[EngineOption, ...]:
+        """Return the family's options and how the control picture steers."""
+        return (*self.plain.options(card), *steering_options())
+
+    def parts(self, folder: ModelFolder, card: ModelCard, dtype: Any) -> dict[str, Any]:
+        """Bring the ControlNet along where the folder has none of its own."""
+        return {**self.plain.parts(folder, card, dtype), **network_part(folder, card, dtype)}
+
+    def arguments(self, pipe: Any, picture: Picture, options: Options) -> dict[str, Any]:
+        """Return the call's arguments, with the control picture if there is one."""
+        return {
+            **self.plain.arguments(pipe, picture, options),
+            **steering_arguments(picture, options),
+        }
+
+    def pipe_for(self, pipe: Any, picture: Picture, options: Options) -> Any:
+        """Return the pipeline without a ControlNet where nothing steers."""
+        if is_steered(picture, options):
+            return pipe
+        return unsteered(pipe, self.plain.pipeline, **self.plain_settings(pipe))
