@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.diffusion import pull_push
 from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.level_kernels import enlarge_field, paint_enlarged
 
 Mask = npt.NDArray[np.bool_]
 Field = npt.NDArray[np.int32]
@@ -113,31 +114,11 @@ def texture(padded: Floats, hole: Mask) -> Floats:
 
 def enlarged(field: Field, level: Level) -> Field:
     """Return the matches of the next coarser level at the size of ``level``."""
-    height, width = level.hole.shape
-    rows = np.clip((np.arange(height) - RADIUS) // 2 + RADIUS, 0, field.shape[0] - 1)
-    columns = np.clip((np.arange(width) - RADIUS) // 2 + RADIUS, 0, field.shape[1] - 1)
-    coarse = field[rows][:, columns]
-    odd_rows = (np.arange(height) - RADIUS) % 2
-    odd_columns = (np.arange(width) - RADIUS) % 2
-    big = (coarse - RADIUS) * 2 + RADIUS
-    big[..., 0] += odd_rows[:, None]
-    big[..., 1] += odd_columns[None]
-    return np.asarray(big, np.int32)
+    big = np.empty((*level.hole.shape, 2), np.int32)
+    enlarge_field(np.ascontiguousarray(field), RADIUS, big)
+    return big
 
 
 def paint_from_coarse(level: Level, painted: Floats, field: Field) -> None:
     """Start a level with the pixels that the coarser level's matches point at."""
-    height, width = level.hole.shape
-    rows = np.clip(field[..., 0], RADIUS, height - RADIUS - 1)
-    columns = np.clip(field[..., 1], RADIUS, width - RADIUS - 1)
-    good = level.hole & ~level.hole[rows, columns] & (field[..., 0] > 0)
-    level.image[good] = level.image[rows, columns][good]
-    rest = level.hole & ~good
-    if rest.any():
-        inner = painted[RADIUS:-RADIUS, RADIUS:-RADIUS]
-        size = (inner.shape[1] * 2, inner.shape[0] * 2)
-        big = cv2.resize(inner, size, interpolation=cv2.INTER_LINEAR)
-        padded = cv2.copyMakeBorder(
-            big, RADIUS, RADIUS + 1, RADIUS, RADIUS + 1, cv2.BORDER_REFLECT_101
-        )[:height, :width]
-        level.image[rest] = padded[rest]
+    paint_enlarged(level.image, level.hole, field, painted, RADIUS)

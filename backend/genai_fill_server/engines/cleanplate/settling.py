@@ -16,15 +16,17 @@ import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.guides import Guide, depth_from_edge, mixed_in
-from genai_fill_server.engines.cleanplate.kernels import (
+from genai_fill_server.engines.cleanplate.level_kernels import choose_matches
+from genai_fill_server.engines.cleanplate.levels import RADIUS, Field, Level, Mask, texture
+from genai_fill_server.engines.cleanplate.patch_kernels import (
     COLOURS,
     match_patches,
     measure_patches,
     peel_patches,
     random_states,
-    vote_patches,
+    sum_patches,
 )
-from genai_fill_server.engines.cleanplate.levels import RADIUS, Field, Level, Mask, texture
+from genai_fill_server.engines.cleanplate.vote_kernels import vote_patches, weigh_patches
 from genai_fill_server.engines.cleanplate.waves import Runner, shares, waves
 from genai_fill_server.service.ports import Watch
 
@@ -35,6 +37,7 @@ _SHIFT_LIMIT = np.float32(0.25)
 _BITE = 12000
 _PEEL_CHOICES = 20000
 _PEEL_BITE = 16
+_SUMMED_ROWS = 128
 _PEEL_REACH_PX = 48
 
 VISITS = 120_000
@@ -164,9 +167,12 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     manner.watch.check()
     valid = _valid_field(level, field, matched, manner.seed + depth)
     manner.watch.check()
+    sums, largest = _summed(level, manner.run)
     return _Search(
         level=level,
         depth=depth,
+        sums=sums,
+        largest=largest,
         matched=matched,
         wanted=np.ascontiguousarray(np.argwhere(matched), np.int32),
         field=valid,
@@ -175,6 +181,22 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
         watch=manner.watch,
         runner=manner.run,
     )
+
+
+def _summed(level: Level, run: Runner) -> tuple[Floats, np.float32]:
+    """Return the sums of colours over each patch that may be copied, and the largest magnitude.
+
+    They stay true while a level is painted: such patches hold no pixel of the hole.
+    """
+    sums = np.zeros((*level.hole.shape, COLOURS), np.float32)
+    allowed, height = level.allowed.view(np.uint8), level.hole.shape[0]
+    largest = run(
+        [
+            partial(sum_patches, level.image, allowed, RADIUS, top, top + _SUMMED_ROWS, sums)
+            for top in range(0, height, _SUMMED_ROWS)
+        ]
+    )
+    return sums, np.float32(max(largest))
 
 
 def _repaint(
@@ -186,12 +208,19 @@ def _repaint(
     last: bool,
 ) -> None:
     """Paint the hole with what its patches say; ``last`` copies instead of averaging."""
-    image = search.level.image
-    found = (search.field, search.distance, search.shifts)
+    image, weight = search.level.image, np.zeros(hole.shape, np.float32)
+    wanted, distance = search.wanted, search.distance
+    search.runner(
+        [
+            partial(weigh_patches, wanted[share], distance, trust, scale, weight)
+            for share in shares(len(wanted))
+        ]
+    )
+    found = (search.field, distance, search.shifts, weight)
     # No pixel of the hole is ever copied from, so each may be repainted on its own.
     search.runner(
         [
-            partial(vote_patches, image, hole, inside[share], *found, trust, RADIUS, scale, last)
+            partial(vote_patches, image, hole, inside[share], *found, RADIUS, last)
             for share in shares(len(inside))
         ]
     )
@@ -203,6 +232,8 @@ class _Search:
 
     level: Level
     depth: int
+    sums: Floats
+    largest: np.float32
     matched: Mask
     wanted: npt.NDArray[np.int32]
     field: Field
@@ -219,50 +250,38 @@ class _Search:
     def run(self, seed: int) -> None:
         """Measure the field on the picture as it is now, then improve it both ways."""
         self.watch.check()
-        features = self.level.image.copy()
-        price = np.float32(_WAY_PRICE * 2.0**self.depth)
+        features, found = self.level.image, (self.field, self.distance, self.shifts)
+        rules = (RADIUS, _SHIFT_LIMIT, np.float32(_WAY_PRICE * 2.0**self.depth))
         self.runner(
             [
-                partial(
-                    measure_patches,
-                    features,
-                    self.wanted[share],
-                    self.field,
-                    self.distance,
-                    self.shifts,
-                    RADIUS,
-                    _SHIFT_LIMIT,
-                    price,
-                )
+                partial(measure_patches, features, self.wanted[share], *found, *rules)
                 for share in shares(len(self.wanted))
             ]
         )
-        allowed = self.level.allowed.astype(np.uint8)
-        for turn in range(2):
+        allowed = self.level.allowed.view(np.uint8)
+        for turn, every in enumerate((self._forth, self._back)):
             states = self._states(seed * 2 + turn)
             order = self.wanted if turn == 0 else self.wanted[::-1]
             states = states if turn == 0 else self._turned(states)
-            for wave in self._forth if turn == 0 else self._back:
+            sums = (self.reach, self.sums, self.largest)
+            for wave in every:
                 # In waves, so that a cancel is noticed within a fraction of a second.
                 self.watch.check()
+                parts = [(np.ascontiguousarray(order[part]), states[part]) for part in wave]
                 self.runner(
                     [
                         partial(
                             match_patches,
                             features,
                             allowed,
-                            np.ascontiguousarray(order[part]),
-                            self.field,
-                            self.distance,
-                            self.shifts,
-                            RADIUS,
-                            _SHIFT_LIMIT,
-                            price,
+                            part,
+                            *found,
+                            *rules,
                             turn == 0,
-                            states[part],
-                            self.reach,
+                            own_states,
+                            *sums,
                         )
-                        for part in wave
+                        for part, own_states in parts
                     ]
                 )
 
@@ -283,12 +302,8 @@ class _Search:
 
 def _valid_field(level: Level, field: Field, matched: Mask, seed: int) -> Field:
     """Return a field whose matched entries all point at allowed centres."""
-    height, width = level.hole.shape
-    choices = np.argwhere(level.allowed).astype(np.int32)
-    random = np.random.default_rng(seed)
-    fresh = choices[random.integers(0, len(choices), (height, width))]
-    rows = np.clip(field[..., 0], 0, height - 1)
-    columns = np.clip(field[..., 1], 0, width - 1)
-    good = level.allowed[rows, columns] & (field[..., 0] == rows) & (field[..., 1] == columns)
-    result = np.where((good & matched)[..., None], field, fresh)
-    return np.ascontiguousarray(result.astype(np.int32))
+    choices = np.flatnonzero(level.allowed)
+    drawn = np.random.default_rng(seed).integers(0, len(choices), level.hole.shape)
+    valid = np.empty_like(field)
+    choose_matches(field, matched, level.allowed, choices, drawn, valid)
+    return valid
