@@ -37,7 +37,8 @@ class Source:
     target's region how far away it lies on the source, in proxy pixels; ``gain`` (h/2, w/2,
     3) is log2 of the factor from the source's light to the target's. ``pixels`` reads a
     window of the source (coordinates of the plate from 0): linear, finite (h, w, 3), and
-    1 where nothing may be taken. ``width`` and ``height`` are the plate's.
+    1 where nothing may be taken. ``width`` and ``height`` are the plate's. ``covered`` reads
+    less: 1 where nothing may be taken because of the matte.
     """
 
     offset: int
@@ -46,6 +47,7 @@ class Source:
     width: int
     height: int
     pixels: Callable[[Window], tuple[Floats, Bytes]]
+    covered: Callable[[Window], Bytes] | None = None
 
 
 @dataclass

@@ -90,6 +90,21 @@ def _filtered(image, blocked, x0, y0, across, down, low, high, sums):  # type: i
     return norm
 
 
+@inside
+def _is_there(blocked, x, y):  # type: ignore[no-untyped-def]
+    """Whether (x, y) is in the picture and its 2 x 2 pixels are free."""
+    height, width = blocked.shape
+    inside = x > -0.5 and y > -0.5 and x < width - 0.5 and y < height - 0.5
+    return inside and _is_free(blocked, int(np.floor(x)), int(np.floor(y)))
+
+
+@numba.njit("void(uint8[:,::1], float32[:,::1], uint8[::1])", cache=True, nogil=True)
+def look(blocked, place, found):  # type: ignore[no-untyped-def]
+    """Set ``found`` to 1 for each ``place`` (n, 2: x, y) that `sample` would find."""
+    for i in range(place.shape[0]):
+        found[i] = _is_there(blocked, place[i, 0], place[i, 1])
+
+
 @numba.njit(
     "void(float32[:,:,::1], uint8[:,::1], float32[:,::1], float32[:,::1], float32[:,::1],"
     " uint8[::1])",
@@ -103,17 +118,13 @@ def sample(image, blocked, place, table, out, found):  # type: ignore[no-untyped
     overshoots beside a highlight. Places outside, or whose 2 x 2 pixels are ``blocked``, are
     left alone and have ``found`` 0; blocked pixels further out are left out of the filter.
     """
-    height, width = blocked.shape
     low, high, sums = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
     for i in range(place.shape[0]):
         x, y = place[i, 0], place[i, 1]
-        inside = x > -0.5 and y > -0.5 and x < width - 0.5 and y < height - 0.5
-        found[i] = 0
-        if not inside:
+        found[i] = _is_there(blocked, x, y)
+        if found[i] == 0:
             continue
         x0, y0 = int(np.floor(x)), int(np.floor(y))
-        if not _is_free(blocked, x0, y0):
-            continue
         low[:], high[:], sums[:] = np.float32(np.inf), np.float32(-np.inf), np.float32(0.0)
         across = table[int((x - x0) * PHASES + 0.5)]
         down = table[int((y - y0) * PHASES + 0.5)]

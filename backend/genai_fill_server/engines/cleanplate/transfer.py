@@ -25,7 +25,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
     encode,
     without_nonfinite,
 )
-from genai_fill_server.engines.cleanplate.kernels import lanczos_table, sample
+from genai_fill_server.engines.cleanplate.kernels import lanczos_table, look, sample
 from genai_fill_server.engines.cleanplate.proxies import hole_of
 from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.service.ports import Shot
@@ -154,7 +154,14 @@ def source_of(shot: Shot, alignment: Alignment, frame: int) -> Source:
         width=plate.width,
         height=plate.height,
         pixels=partial(_pixels_of, shot, alignment.frame),
+        covered=partial(_covered_of, shot, alignment.frame),
     )
+
+
+def _covered_of(shot: Shot, frame: int, window: Window) -> Bytes:
+    """Return 1 where a frame's matte is."""
+    at = window.shifted(shot.plate_window.x0, shot.plate_window.y0)
+    return hole_of(shot.matte(frame, at)).view(np.uint8)
 
 
 def _pixels_of(shot: Shot, frame: int, window: Window) -> tuple[Floats, Bytes]:
@@ -192,6 +199,25 @@ def in_both_lights(pixels: Floats, blocked: Bytes, place: Floats) -> tuple[Float
 def brightened(encoded: Floats, log2_gain: Floats) -> Floats:
     """Multiply encoded pixels by ``2 ** log2_gain`` in linear light."""
     return encode(decode(encoded) * np.exp2(log2_gain))
+
+
+def visible(source: Source, lookup: Lookup, factor: int, only: Mask) -> Mask:
+    """Return which hole pixels in ``only`` (n,) a source may show: all that it does, and some.
+
+    What is asked is its matte alone, which costs a fraction of its pixels.
+    """
+    if source.covered is None:
+        return only
+    place = shifted(source.shift, lookup, factor, only)
+    window = source_window(place, source.width, source.height)
+    seen = np.zeros_like(only)
+    if window is not None:
+        covered = np.ascontiguousarray(source.covered(window))
+        offset = np.array([window.x0, window.y0], np.float32)
+        found = np.zeros(len(place), np.uint8)
+        look(covered, np.ascontiguousarray(place - offset), found)
+        seen[only] = found > 0
+    return seen
 
 
 def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[Floats, Mask]:
@@ -237,10 +263,14 @@ def gather(
     for part, source, only, share in zip(run(jobs), sources, wanted, shares, strict=True):
         gathered.add(only, part, share[only], source.offset)
     # What the chosen source turned out not to show at full size, another may.
-    for source in sources:
-        only = gathered.mass <= 0.0
+    missing = gathered.mass <= 0.0
+    if not missing.any():
+        return gathered
+    maybe = run([partial(visible, source, lookup, factor, missing) for source in sources])
+    for source, seen in zip(sources, maybe, strict=True):
+        only = seen & (gathered.mass <= 0.0)
         if not only.any():
-            break
+            continue
         part = take_from(source, lookup, factor, only)
         gathered.add(only, part, np.ones(int(only.sum()), np.float32), source.offset)
     return gathered
