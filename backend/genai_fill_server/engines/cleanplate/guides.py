@@ -7,6 +7,7 @@ Which one the picture's own texture can follow best is decided by `exemplar`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +20,7 @@ from genai_fill_server.engines.cleanplate.edge_links import links_between, strip
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.levels import RADIUS, Level, half, thickness
 from genai_fill_server.engines.cleanplate.regions import areas
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 Mask = npt.NDArray[np.bool_]
 
@@ -108,47 +110,72 @@ class Guide:
         return [layer for layer in self.layers if depth >= max(layer.halvings, 1)]
 
 
-def guides_for(encoded: Floats, unknown: Mask) -> list[Guide]:
+def guides_for(
+    encoded: Floats,
+    unknown: Mask,
+    check: Callable[[], None] = lambda: None,
+    run: Runner = one_by_one,
+) -> list[Guide]:
     """Return the guides for a picture (h, w, 3) that is not known in ``unknown``.
 
-    Thin holes get none: what is beside them says enough.
+    Thin holes get none: what is beside them says enough. ``check`` is called often and may
+    cancel; ``run`` may share work out to threads.
     """
     plain = [Guide()]
-    if thickness(unknown) <= _LEAST_THICKNESS_PX:
+    check()
+    thick = thickness(unknown)
+    if thick <= _LEAST_THICKNESS_PX:
         return plain
-    edges, credit = _edges(encoded, unknown)
-    regions = _areas(encoded, unknown)
+    how = _How(check, run)
+    edges, credit = _edges(encoded, unknown, thick, how)
+    regions = _areas(encoded, unknown, how)
+    check()
     guides = [*plain, Guide(regions, 0.02)] if regions else plain
     if edges:
         guides += [Guide(edges, credit), Guide(regions + edges, credit)]
     return guides
 
 
+@dataclass(frozen=True)
+class _How:
+    """Who is asked for cancel, and who works."""
+
+    check: Callable[[], None]
+    run: Runner
+
+
 def _reduced(
-    encoded: Floats, unknown: Mask, thick_px: float, most_px: int
+    encoded: Floats, unknown: Mask, thick_px: float, most_px: int, how: _How
 ) -> tuple[Floats, Mask, int]:
     """Return the picture halved until the hole is thin and small, filled smoothly."""
     known = (~unknown).astype(np.float32)
+    how.check()
     image, halvings = encoded * known[..., None], 0
     hole = unknown
     while thickness(hole) > thick_px or int(hole.sum()) > most_px:
         if min(hole.shape) < 16:
             break
+        how.check()
         less = half(known)
         image = half(image * known[..., None]) / np.maximum(less, 1e-6)[..., None]
         known, halvings = (less > 0.6).astype(np.float32), halvings + 1
         hole = known < 0.5
-    return pull_push(np.asarray(image, np.float32), known), hole, halvings
+    how.check()
+    return pull_push(np.asarray(image, np.float32), known, how.run), hole, halvings
 
 
-def _edges(encoded: Floats, unknown: Mask) -> tuple[tuple[Layer, ...], float]:
+def _edges(
+    encoded: Floats, unknown: Mask, thick: float, how: _How
+) -> tuple[tuple[Layer, ...], float]:
     # Seen too small, the joints of a wall are gone; at full size, grain looks like edges.
-    large = thickness(unknown) > 2 * _EDGES_THICKNESS_PX
+    large = thick > 2 * _EDGES_THICKNESS_PX
     limit = _LARGE_EDGES_THICKNESS_PX if large else _EDGES_THICKNESS_PX
-    image, hole, halvings = _reduced(encoded, unknown, limit, 1 << 30)
+    image, hole, halvings = _reduced(encoded, unknown, limit, 1 << 30, how)
     ends = ends_of(image, hole)
+    how.check()
     longest = 2 * _LONGEST * max(thickness(hole), 4.0)
     links = links_between(ends, longest, _MOST_COST)
+    how.check()
     if not links:
         return (), 0.0
     picture, where = strips((hole.shape[0], hole.shape[1]), hole, links)
@@ -160,8 +187,8 @@ def _edges(encoded: Floats, unknown: Mask) -> tuple[tuple[Layer, ...], float]:
     return (Layer(picture, where.astype(np.float32), halvings, _EDGES_HOLD),), credit
 
 
-def _areas(encoded: Floats, unknown: Mask) -> tuple[Layer, ...]:
-    image, hole, halvings = _reduced(encoded, unknown, _AREAS_THICKNESS_PX, _AREAS_MOST_PX)
+def _areas(encoded: Floats, unknown: Mask, how: _How) -> tuple[Layer, ...]:
+    image, hole, halvings = _reduced(encoded, unknown, _AREAS_THICKNESS_PX, _AREAS_MOST_PX, how)
     if hole.all():
         # What is known is too narrow to be seen at this size.
         return ()

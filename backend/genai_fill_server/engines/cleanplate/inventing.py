@@ -8,6 +8,7 @@ takes over what the key before it invented, so that the invention lasts through 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from genai_fill_server.engines.cleanplate.encoding import Floats, encode, withou
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.proxies import hole_of
 from genai_fill_server.engines.cleanplate.transfer import places_of, within_reason
+from genai_fill_server.engines.cleanplate.waves import bands
 from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +33,7 @@ LASTS_FRAMES = 64
 between. Where something is missing in every block, keys are much nearer than that."""
 
 _CONTEXT_PX = 160
+_CARRIED_PX = 1 << 18
 _ROUNDS = {Detail.DRAFT: 2, Detail.NORMAL: 3, Detail.FINE: 5}
 
 
@@ -47,6 +50,15 @@ class Key:
     invented: Mask
 
 
+@dataclass(frozen=True)
+class _Scene:
+    """A hole's surroundings: encoded pixels of ``window`` (plate from 0), and what is unknown."""
+
+    window: Window
+    picture: Floats
+    unknown: Mask
+
+
 class Inventor:
     """Completes borrowed frames. One for each take: the seed decides what is invented."""
 
@@ -60,6 +72,8 @@ class Inventor:
         self._keys: dict[int, Key | None] = {}
         self.black_frames: set[int] = set()
         """Frames for which there was nothing to borrow and nothing to copy from."""
+        self.at: tuple[int, int] = (0, 1)
+        """How many frames of how many are filled: what progress is told from."""
 
     def complete(self, borrowed: Borrowed) -> Floats:
         """Return encoded colours for all of a frame's hole, (n, 3)."""
@@ -71,7 +85,8 @@ class Inventor:
         if key is not None:
             self._carry(key, borrowed, encoded, missing)
         if missing.any():
-            self._invent(borrowed, encoded, missing)
+            scene = self._scene(borrowed, encoded, missing)
+            self._invent(borrowed, scene, encoded, missing)
         return encoded
 
     def _block_of(self, frame: int) -> int:
@@ -110,12 +125,13 @@ class Inventor:
         encoded, missing = borrowed.encoded.copy(), borrowed.missing.copy()
         if before is not None and missing.any():
             self._carry(before, borrowed, encoded, missing)
-        window, picture, unknown = self._picture(borrowed, encoded, missing)
-        if unknown.all():
+        scene = self._scene(borrowed, encoded, missing)
+        if scene.unknown.all():
             # Black is no invention that other frames should take over.
             return before
+        window, picture = scene.window, scene.picture
         if missing.any():
-            picture = self._invent(borrowed, encoded, missing)
+            picture = self._invent(borrowed, scene, encoded, missing)
         invented = np.zeros(picture.shape[:2], np.bool_)
         rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
         invented[rows, columns] = borrowed.missing
@@ -153,47 +169,67 @@ class Inventor:
             gain = borrowed.lookup.of_half().read(alignment.gain, missing)
         offset = np.array([key.window.x0, key.window.y0], np.float32)
         blocked = np.zeros(key.invented.shape, np.uint8)
-        colours, found = self._kit.device.sampled(key.encoded, blocked, place - offset)
+        sampled = partial(self._kit.device.sampled, key.encoded, blocked)
+        shares = range(0, len(place), _CARRIED_PX)
+        parts = self._borrower.parallel(
+            [partial(sampled, place[start : start + _CARRIED_PX] - offset) for start in shares]
+        )
+        colours, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         colours = within_reason(colours, gain, found)
+        self._watch.check()
         indices = np.flatnonzero(missing)[found]
         encoded[indices] = colours[found]
         missing[indices] = False
 
-    def _picture(
-        self, borrowed: Borrowed, encoded: Floats, missing: Mask
-    ) -> tuple[Window, Floats, Mask]:
+    def _scene(self, borrowed: Borrowed, encoded: Floats, missing: Mask) -> _Scene:
         """Return the surroundings of the hole with what is known in it, and what is not."""
         plate = self._shot.plate_window
         region = region_window(borrowed.target.region, self._borrower.proxies.factor, plate)
         window = borrowed.holes.box.grown(_CONTEXT_PX).union(region)
         window = window.intersection(Window(0, 0, plate.width, plate.height))
         at = window.shifted(plate.x0, plate.y0)
+        self._watch.check()
         pixels, broken = without_nonfinite(self._shot.plate(borrowed.frame, at))
+        self._watch.check()
         unknown = hole_of(self._shot.matte(borrowed.frame, at))
         if broken is not None:
             unknown |= broken
-        picture = encode(pixels)
+        picture = np.empty_like(pixels)
+
+        def encode_band(rows: slice) -> None:
+            picture[rows] = encode(pixels[rows])
+
+        self._borrower.parallel([partial(encode_band, rows) for rows in bands(len(picture))])
         rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
         picture[rows, columns] = encoded
         unknown[rows, columns] = missing
-        return window, picture, unknown
+        return _Scene(window, picture, unknown)
 
-    def _invent(self, borrowed: Borrowed, encoded: Floats, missing: Mask) -> Floats:
+    def _invent(self, borrowed: Borrowed, scene: _Scene, encoded: Floats, missing: Mask) -> Floats:
         """Invent what is missing, in place; return the whole picture round it."""
-        window, picture, unknown = self._picture(borrowed, encoded, missing)
+        picture, unknown = scene.picture, scene.unknown
         hole = np.zeros(unknown.shape, np.bool_)
-        rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
-        hole[rows, columns] = missing
+        rows = (borrowed.holes.rows - scene.window.y0)[missing]
+        columns = (borrowed.holes.columns - scene.window.x0)[missing]
+        hole[rows, columns] = True
+        self._watch.check()
         if unknown.all():
             self.black_frames.add(borrowed.frame)
         if self._options.exemplar:
             rounds = _ROUNDS[self._options.detail]
-            run = self._borrower.parallel
-            picture = synthesise(picture, hole, unknown, self._seed, rounds, self._watch, run)
+            run, told = self._borrower.parallel, partial(self._tell, borrowed.frame)
+            picture = synthesise(
+                picture, hole, unknown, self._seed, rounds, self._watch, run, told=told
+            )
         else:
-            smooth = self._kit.device.pull_push(picture, (~unknown).astype(np.float32))
+            known = (~unknown).astype(np.float32)
+            smooth = self._kit.device.pull_push(picture, known)
             picture = np.where(hole[..., None], smooth, picture)
         picture = np.ascontiguousarray(picture, np.float32)
-        encoded[missing] = picture[rows, columns][missing]
+        encoded[missing] = picture[rows, columns]
         missing[:] = False
         return picture
+
+    def _tell(self, frame: int, share: float) -> None:
+        """Tell how far inventing is: it is most of the work on the frame being filled."""
+        self._watch.progress(f"Inventing on frame {frame}", self.at[0] + 0.9 * share, self.at[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from genai_fill_server.engines.cleanplate.diffusion import pull_push
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.level_kernels import enlarge_field, paint_enlarged
+from genai_fill_server.engines.cleanplate.waves import Runner, bands, one_by_one
 
 Mask = npt.NDArray[np.bool_]
 Field = npt.NDArray[np.int32]
@@ -46,18 +48,23 @@ def thickness(hole: Mask) -> float:
 
 
 def pyramid(
-    encoded: Floats, start: Floats, unknown: Mask, check: Callable[[], None]
+    encoded: Floats,
+    start: Floats,
+    unknown: Mask,
+    check: Callable[[], None],
+    run: Runner = one_by_one,
 ) -> list[Level]:
     """Return the levels, the full size first; none where there is nothing to copy from.
 
-    ``check`` is called often and may cancel.
+    ``check`` is called often and may cancel; ``run`` may share the work out to threads.
     """
     levels: list[Level] = []
     image, known = np.where(unknown[..., None], start, encoded), (~unknown).astype(np.float32)
     while True:
         check()
         thick = thickness(known < 0.999)
-        level = _level(image, known < 0.999, thick)
+        check()
+        level = _level(image, known < 0.999, thick, run)
         check()
         if not level.allowed.any():
             break
@@ -67,9 +74,10 @@ def pyramid(
             break
         half_known = half(known)
         reduced = half(image * known[..., None])
+        check()
         mean = np.asarray(reduced / np.maximum(half_known, 1e-6)[..., None], np.float32)
         check()
-        filled = pull_push(mean, (half_known > 0.3).astype(np.float32))
+        filled = pull_push(mean, (half_known > 0.3).astype(np.float32), run)
         # A reduced pixel that is partly known is known: holes must shrink, not grow.
         image, known = filled, (half_known > 0.3).astype(np.float32)
     return levels
@@ -83,7 +91,7 @@ def half(plane: Floats) -> Floats:
     return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _level(image: Floats, unknown: Mask, thick: float) -> Level:
+def _level(image: Floats, unknown: Mask, thick: float, run: Runner) -> Level:
     padded = cv2.copyMakeBorder(
         image.astype(np.float32), RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101
     )
@@ -93,23 +101,33 @@ def _level(image: Floats, unknown: Mask, thick: float) -> Level:
     allowed = cv2.erode(
         free, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    colours = np.asarray(padded, np.float32)
-    features = np.dstack([colours, texture(colours, hole)])
-    return Level(np.ascontiguousarray(features), hole, allowed.astype(np.bool_), thick)
+    features = np.empty((*hole.shape, 5), np.float32)
+    features[..., :3] = padded
+    texture(np.asarray(padded, np.float32), hole, features[..., 3:], run)
+    return Level(features, hole, allowed.view(np.bool_), thick)
 
 
-def texture(padded: Floats, hole: Mask) -> Floats:
-    """Return how busy the picture is, (h, w, 2): mean absolute slope in x and y."""
-    grey = np.asarray(padded.mean(axis=2), np.float32)
-    planes = []
-    known = (~hole).astype(np.float32)
-    for dx, dy in ((1, 0), (0, 1)):
-        slope = np.abs(cv2.Sobel(grey, cv2.CV_32F, dx, dy, ksize=3)) / 4.0
-        weight = cv2.erode(known, np.ones((3, 3), np.uint8))
-        mass = cv2.blur(weight, (9, 9))
-        mean = cv2.blur(slope * weight, (9, 9)) / np.maximum(mass, 1e-6)
-        planes.append(pull_push(np.asarray(mean, np.float32), (mass > 0.1).astype(np.float32)))
-    return np.dstack(planes) * np.float32(_TEXTURE_WEIGHT)
+def texture(padded: Floats, hole: Mask, planes: Floats, run: Runner) -> None:
+    """Set ``planes`` (h, w, 2) to how busy the picture is: mean absolute slope in x and y."""
+    grey = np.empty(hole.shape, np.float32)
+
+    def grey_of(rows: slice) -> None:
+        grey[rows] = padded[rows].mean(axis=2)
+
+    run([partial(grey_of, rows) for rows in bands(len(grey))])
+    weight = cv2.erode((~hole).astype(np.float32), np.ones((3, 3), np.uint8))
+    mass = cv2.blur(weight, (9, 9))
+    sure = (mass > 0.1).astype(np.float32)
+    np.maximum(mass, 1e-6, out=mass)
+
+    def slope_of(dx: int) -> Floats:
+        slope = np.abs(cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx, ksize=3)) / 4.0
+        slope *= weight
+        return np.asarray(cv2.blur(slope, (9, 9)) / mass, np.float32)
+
+    for number, mean in enumerate(run([partial(slope_of, 1), partial(slope_of, 0)])):
+        planes[..., number] = pull_push(mean, sure, run)
+    planes *= np.float32(_TEXTURE_WEIGHT)
 
 
 def enlarged(field: Field, level: Level) -> Field:

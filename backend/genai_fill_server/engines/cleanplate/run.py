@@ -101,7 +101,9 @@ class ShotRun:
             if borrowed is None:
                 yield take, plate.copy(), self._layers(frame, None, plate.shape[:2])
                 continue
+            self._inventors[take].at = (frame - self._shot.frames.first, len(self._shot.frames))
             encoded = self._inventors[take].complete(borrowed)
+            self._watch.check()
             if take == takes[0]:
                 self._filled_px += len(borrowed.holes)
                 self._invented_px += int(borrowed.missing.sum())

@@ -7,6 +7,7 @@ and voting, after Y. Wexler et al., "Space-Time Completion of Video", PAMI 2007.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,13 +50,53 @@ A larger level has fewer turns, at least one: what patches it takes is decided b
 _FINE_REACH_PX = 64
 
 
+class Pace:
+    """How far the search is, as a share of all centres that will be visited.
+
+    ``watch`` is asked for cancel at every step, ``told`` of the share whenever it has grown
+    by a hundredth.
+    """
+
+    def __init__(self, watch: Watch, told: Callable[[float], None]) -> None:
+        self._watch, self._tell = watch, told
+        self._done, self._all = 0, 1
+        self._last = 0.0
+
+    def plan(self, visits: int) -> None:
+        """Set how many visits there will be."""
+        self._all = max(1, visits)
+
+    def check(self) -> None:
+        """Ask for cancel. Raises `FillCancelled`."""
+        self._watch.check()
+
+    def went_on(self, visits: int) -> None:
+        """Count visits of centres, and ask for cancel. Raises `FillCancelled`."""
+        self.check()
+        self._done += visits
+        share = min(1.0, self._done / self._all)
+        if share >= self._last + 0.01:
+            self._last = share
+            self._tell(share)
+
+
+class Silence:
+    """A pace without anybody to ask or tell: for work on another thread, in short pieces."""
+
+    def check(self) -> None:
+        """Ask nobody."""
+
+    def went_on(self, visits: int) -> None:
+        """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Manner:
     """How a picture is synthesised: seed, rounds at the full size, who is asked and works."""
 
     seed: int
     rounds: int
-    watch: Watch
+    pace: Pace | Silence
     run: Runner
 
 
@@ -71,7 +112,7 @@ def peeled(level: Level, drawn: Mask, manner: Manner) -> Field:
     field = np.zeros((height, width, 2), np.int32)
     known = (~level.hole | drawn).astype(np.uint8)
     while not known.all():
-        manner.watch.check()
+        manner.pace.check()
         edge = (cv2.dilate(known, np.ones((3, 3), np.uint8)) > 0) & (known == 0)
         if not edge.any():
             break
@@ -117,6 +158,12 @@ def _best_of_all(
     return ring, matches
 
 
+def turns_of(centres: int, depth: int, rounds: int, begun: bool) -> int:
+    """Return how often all centres of a level are visited."""
+    turns = rounds if depth == 0 else rounds + 2 * min(depth, 4)
+    return max(1, VISITS // centres) if begun and turns * centres > VISITS else turns
+
+
 def settled(
     level: Level, field: Field, depth: int, guide: Guide, manner: Manner, begun: bool = False
 ) -> Field:
@@ -126,16 +173,18 @@ def settled(
     """
     search = _search_of(level, field, depth, manner)
     inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
-    hole = level.hole.astype(np.uint8)
+    hole = level.hole.view(np.uint8)
+    manner.pace.check()
     held = guide.held(depth, level)
     # The hole's edge knows what belongs there; its middle only what was guessed before.
     away_px = depth_from_edge(level, guide.trusted(depth, level))
+    manner.pace.check()
     trust = np.where(search.matched, np.power(_TRUST_FALLOFF, -away_px), 0.0).astype(np.float32)
-    turns = manner.rounds if depth == 0 else manner.rounds + 2 * min(depth, 4)
-    if begun and turns * len(search.wanted) > VISITS:
-        turns = max(1, VISITS // len(search.wanted))
+    turns = turns_of(len(search.wanted), depth, manner.rounds, begun)
+    if begun and len(search.wanted) * turns_of(1, depth, manner.rounds, False) > VISITS:
         search.reach = min(search.reach, _FINE_REACH_PX)
     for turn in range(turns):
+        manner.pace.check()
         mixed_in(level, held, 1 - _LOOSENED * turn / turns)
         search.run(manner.seed * 1009 + depth * 64 + turn)
         last = depth == 0 and turn == turns - 1
@@ -152,9 +201,10 @@ def unlikeness(level: Level, field: Field, depth: int, manner: Manner) -> float:
     return float(search.distance[search.matched].mean(dtype=np.float64))
 
 
-def busyness(level: Level) -> float:
+def busyness(level: Level, run: Runner) -> float:
     """Return how much texture a painted level has in its hole."""
-    planes = texture(np.ascontiguousarray(level.image[..., :COLOURS]), np.zeros_like(level.hole))
+    planes = np.empty((*level.hole.shape, 2), np.float32)
+    texture(level.image[..., :COLOURS], np.zeros_like(level.hole), planes, run)
     return float(planes[level.hole].mean(dtype=np.float64))
 
 
@@ -164,9 +214,9 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     inside_frame = np.zeros_like(grown)
     inside_frame[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = True
     matched = grown & inside_frame
-    manner.watch.check()
+    manner.pace.check()
     valid = _valid_field(level, field, matched, manner.seed + depth)
-    manner.watch.check()
+    manner.pace.check()
     sums, largest = _summed(level, manner.run)
     return _Search(
         level=level,
@@ -178,7 +228,7 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
         field=valid,
         distance=np.full((height, width), np.inf, np.float32),
         shifts=np.zeros((height, width, 3), np.float32),
-        watch=manner.watch,
+        pace=manner.pace,
         runner=manner.run,
     )
 
@@ -239,17 +289,19 @@ class _Search:
     field: Field
     distance: Floats
     shifts: Floats
-    watch: Watch
+    pace: Pace | Silence
     runner: Runner
 
     def __post_init__(self) -> None:
         self.reach = max(self.level.allowed.shape)
+        self.pace.check()
         self._forth = waves(self.wanted, forward=True)
+        self.pace.check()
         self._back = waves(np.ascontiguousarray(self.wanted[::-1]), forward=False)
 
     def run(self, seed: int) -> None:
         """Measure the field on the picture as it is now, then improve it both ways."""
-        self.watch.check()
+        self.pace.check()
         features, found = self.level.image, (self.field, self.distance, self.shifts)
         rules = (RADIUS, _SHIFT_LIMIT, np.float32(_WAY_PRICE * 2.0**self.depth))
         self.runner(
@@ -266,7 +318,7 @@ class _Search:
             sums = (self.reach, self.sums, self.largest)
             for wave in every:
                 # In waves, so that a cancel is noticed within a fraction of a second.
-                self.watch.check()
+                self.pace.went_on(sum(len(part) for part in wave))
                 parts = [(np.ascontiguousarray(order[part]), states[part]) for part in wave]
                 self.runner(
                     [
