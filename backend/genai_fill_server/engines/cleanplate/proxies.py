@@ -35,12 +35,13 @@ MATTE_THRESHOLD = 1.0 / 1024.0
 PROXY_SIDE_PX = 1024
 """The longer side of a proxy stays at or below this."""
 
-STRIP_ROWS = 256
+STRIP_ROWS = 128
 """Rows of a plate that are reduced at once, about."""
 
 _VALID = np.uint8(255)
 _EMPTY_SHARE = 0.9
 _MOST_AHEAD = 6
+_NEXT = 3
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Proxies:
         self._capacity = max(4, capacity)
         self._kept: OrderedDict[int, Proxy | None] = OrderedDict()
         self._coming: dict[int, Future[Proxy | None]] = {}
+        self._threads: Executor | None = None
+        self._last_made = shot.reach.first
         window = shot.plate_window
         self.factor = proxy_factor(window.width, window.height)
         self.width = -(-window.width // self.factor)
@@ -131,6 +134,7 @@ class Proxies:
 
         Only a guess at what is asked next: what fails here fails when it is asked for.
         """
+        self._threads = threads
         for frame in [frame for frame, future in self._coming.items() if future.done()]:
             self._take_in(frame)
         for frame in frames:
@@ -152,11 +156,21 @@ class Proxies:
             self._kept.move_to_end(frame)
             return self._kept[frame]
         self._watch.check()
+        self._go_on_from(frame)
         if frame in self._coming:
             self._take_in(frame)
         if frame not in self._kept:
             self._keep(frame, self._make(frame))
         return self._kept[frame]
+
+    def _go_on_from(self, frame: int) -> None:
+        """Begin with the frames after one that is asked for, where they are asked in order."""
+        onward = frame - self._last_made
+        self._last_made = frame
+        if self._threads is not None and abs(onward) == 1:
+            reach = self._shot.reach
+            following = range(frame + onward, frame + (_NEXT + 1) * onward, onward)
+            self.look_ahead([one for one in following if one in reach], self._threads)
 
     def _keep(self, frame: int, proxy: Proxy | None) -> None:
         self._kept[frame] = proxy
@@ -196,7 +210,7 @@ class Proxies:
             self._device.reduced(plate, self.factor),
             any_above(matte, self.factor, MATTE_THRESHOLD),
             broken is not None,
-            tuple((edge == 0.0).all(axis=-1) for edge in black),
+            tuple(np.asarray(~edge.any(axis=-1), np.bool_) for edge in black),
         )
 
     def _of_whole(self, frame: int) -> tuple[Floats, npt.NDArray[np.bool_]]:

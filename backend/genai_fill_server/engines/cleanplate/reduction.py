@@ -41,8 +41,11 @@ def _mark_blocks(matte, factor, threshold, marked):  # type: ignore[no-untyped-d
                 # NaN is on neither side of a threshold and counts as above.
                 found[x] |= np.uint8(not (row[x] <= threshold))
         out = marked[block_row]
-        for x in range(width):
-            out[x // factor] |= found[x] != 0
+        for block in range(marked.shape[1]):
+            here = np.uint8(0)
+            for x in range(block * factor, min(block * factor + factor, width)):
+                here |= found[x]
+            out[block] = here != 0
 
 
 def any_above(
