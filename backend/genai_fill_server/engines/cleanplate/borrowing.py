@@ -32,16 +32,16 @@ from genai_fill_server.engines.cleanplate.choice import (
 from genai_fill_server.engines.cleanplate.depth_way import (
     Seen,
     align_by_depth,
-    landings,
-    neighbours,
     on_one_scale,
     stands_still,
+    told_by,
 )
 from genai_fill_server.engines.cleanplate.description import Detail, Direction, Motion
 from genai_fill_server.engines.cleanplate.device import Gathered
 from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.frame_depth import FrameDepths
 from genai_fill_server.engines.cleanplate.kit import Kit
-from genai_fill_server.engines.cleanplate.motion import Step, Ways, linked
+from genai_fill_server.engines.cleanplate.motion import Step, Ways
 from genai_fill_server.engines.cleanplate.patches import Patches
 from genai_fill_server.engines.cleanplate.planes import Matrix, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
@@ -105,6 +105,7 @@ class Borrower:
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
+        self._depths = FrameDepths(kit, self.chain)
         self._unseen: dict[int, tuple[int, int]] = {}
         self._last: Borrowed | None = None
         self._held: Borrowed | None = None
@@ -169,7 +170,7 @@ class Borrower:
             if step.is_cut:
                 break
             if step_back is None:
-                links = self._links_from(ways, here, step)
+                links = self._links_from(here, following, step)
             else:
                 links = self.motion.links(step_back, here, following)
             ways = ways.followed(step, links)
@@ -178,27 +179,23 @@ class Borrower:
 
     def _first_planes(self, proxy: Proxy) -> Ways:
         """Return the planes of a target before any step, numbered as the next step has them."""
-        count = 1
-        step = self._any_step(proxy)
-        if step is not None:
-            count = len(step.matrices)
+        first = self._first_neighbour(proxy)
+        count = 1 if first is None else len(self.motion.step(proxy, first).matrices)
         return Ways(tuple(identity() for _ in range(count)), tuple(range(count)))
 
-    def _any_step(self, proxy: Proxy) -> Step | None:
-        """Return the step from a frame to the next, else to the one before, None at neither."""
+    def _first_neighbour(self, proxy: Proxy) -> Proxy | None:
+        """Return the next frame, else the one before, None at neither: it numbers the planes."""
         for number in (proxy.frame + 1, proxy.frame - 1):
             other = self.proxies.get(number)
-            if other is not None:
-                step = self.motion.step(proxy, other)
-                if not step.is_cut:
-                    return step
+            if other is not None and not self.motion.step(proxy, other).is_cut:
+                return other
         return None
 
-    def _links_from(self, ways: Ways, proxy: Proxy, step: Step) -> tuple[int | None, ...]:
-        numbering = self._any_step(proxy)
-        if numbering is None or numbering is step:
+    def _links_from(self, proxy: Proxy, following: Proxy, step: Step) -> tuple[int | None, ...]:
+        first = self._first_neighbour(proxy)
+        if first is None or first.frame == following.frame:
             return tuple(range(len(step.matrices)))
-        return linked(numbering.start, step.start, len(ways.planes))
+        return self.motion.turned(first, proxy, following)
 
     def candidates(self, frame: int) -> list[Candidate]:
         """Return the frames that may give pixels to ``frame``, nearest first."""
@@ -286,8 +283,10 @@ class Borrower:
         is_given = any(place is not None for place in given.values())
         if self._options.motion is Motion.DENSE and not is_given and unexplained(target, found):
             more = spread_frames(target.proxy.frame, candidates, chosen)
-            found += self._aligned_by_planes(target, candidates, more, {})
-            found += self._aligned_by_depth(target, candidates, [*chosen, *more])
+            deep = self._aligned_by_depth(target, candidates, [*chosen, *more])
+            told = {one.frame for one in deep}
+            rest = [i for i in more if candidates[i].proxy.frame not in told]
+            found += [*self._aligned_by_planes(target, candidates, rest, {}), *deep]
         return found
 
     def _aligned_by_planes(
@@ -320,19 +319,16 @@ class Borrower:
         frames = [candidates[index].proxy.frame for index in chosen]
         if stands_still(target, [by_frame[frame] for frame in frames]):
             return []
+        depths = self._depths.of([by_frame[frame].proxy for frame in frames], self.parallel)
         jobs = [
-            partial(
-                landings,
-                target,
-                by_frame[frame],
-                neighbours(target.proxy.frame, frame, by_frame),
-                self.kit,
-            )
-            for frame in frames
+            partial(told_by, target, by_frame[frame], depth, self.kit)
+            for frame, depth in zip(frames, depths, strict=True)
+            if depth is not None
         ]
-        landed = [one for one in self.parallel(jobs) if one is not None]
-        depths = on_one_scale(target, landed)
-        return self.parallel([partial(align_by_depth, target, one, self.kit) for one in depths])
+        told = [one for one in self.parallel(jobs) if one is not None]
+        scaled = on_one_scale(told)
+        found = self.parallel([partial(align_by_depth, target, one, self.kit) for one in scaled])
+        return [one for one in found if one is not None]
 
     def _gathered(self, target: Target, aligned: Sequence[Alignment], lookup: Lookup) -> Gathered:
         if not aligned:

@@ -96,15 +96,15 @@ def _most_stops(
 def _contrast(light: Floats, weight: Floats) -> Floats:
     """Return how much light varies about its local mean, relative to it, (h, w)."""
     level = np.maximum(light.mean(axis=2), 0.0)
-    mean = _mean(level[..., None].repeat(3, axis=2), weight)[..., 0]
-    apart = np.abs(level - mean)[..., None].repeat(3, axis=2)
+    mean = _mean(level[..., None], weight)[..., 0]
+    apart = np.abs(level - mean)[..., None]
     return np.asarray(_mean(apart, weight)[..., 0] / np.maximum(mean, 1e-6), np.float32)
 
 
 def _mean(light: Floats, weight: Floats, radius_px: int = _MEAN_PX) -> Floats:
     side = (2 * radius_px + 1, 2 * radius_px + 1)
     mass = cv2.blur(weight, side)
-    total = cv2.blur(light * weight[..., None], side)
+    total = cv2.blur(light * weight[..., None], side).reshape(light.shape)
     return np.asarray(total / np.maximum(mass, 1e-6)[..., None], np.float32)
 
 

@@ -105,9 +105,15 @@ def linked(before: Labelled, after: Labelled, count: int) -> tuple[int | None, .
     planes = int(after.planes.max(initial=0)) + 1
     if len(before.points) == 0 or len(after.points) == 0 or (count == 1 and planes == 1):
         return tuple(links)
-    apart = ((after.points[:, None] - before.points[None]) ** 2).sum(axis=2)
-    nearest = before.planes[apart.argmin(axis=1)]
-    close = apart.min(axis=1) < _LINK_PX**2
+    apart, index = cv2.batchDistance(
+        np.ascontiguousarray(after.points, np.float32),
+        np.ascontiguousarray(before.points, np.float32),
+        cv2.CV_32F,
+        normType=cv2.NORM_L2SQR,
+        K=1,
+    )
+    nearest = before.planes[index[:, 0]]
+    close = apart[:, 0] < _LINK_PX**2
     votes = np.zeros((count, planes), np.int64)
     np.add.at(votes, (nearest[close], after.planes[close]), 1)
     for plane in range(count):
@@ -196,6 +202,7 @@ class CameraMotion:
         self._motion = motion
         self._steps: dict[tuple[int, int], Step] = {}
         self._links: dict[tuple[int, int, int], tuple[int | None, ...]] = {}
+        self._turns: dict[tuple[int, int, int], tuple[int | None, ...]] = {}
 
     def step(self, first: Proxy, second: Proxy) -> Step:
         """Return the way from one proxy to a neighbouring one."""
@@ -216,12 +223,24 @@ class CameraMotion:
             self._links[key] = linked(here.end, onward.start, len(here.matrices))
         return self._links[key]
 
+    def turned(self, first: Proxy, here: Proxy, other: Proxy) -> tuple[int | None, ...]:
+        """Return in which planes of the way to ``other`` those of the way to ``first`` go on.
+
+        Both ways start at ``here``.
+        """
+        key = (first.frame, here.frame, other.frame)
+        if key not in self._turns:
+            one, two = self.step(here, first), self.step(here, other)
+            self._turns[key] = linked(one.start, two.start, len(one.matrices))
+        return self._turns[key]
+
     def forget_before(self, frame: int) -> None:
         """Drop what lies wholly before ``frame``, so that memory does not grow with length."""
         for key in [key for key in self._steps if max(key) < frame]:
             del self._steps[key]
-        for link in [link for link in self._links if max(link) < frame]:
-            del self._links[link]
+        for known in (self._links, self._turns):
+            for link in [link for link in known if max(link) < frame]:
+                del known[link]
 
     def _measured(self, first: Proxy, second: Proxy) -> Step:
         points = corners_of(first.levels, _eroded(first.valid, 3), _MAX_POINTS)

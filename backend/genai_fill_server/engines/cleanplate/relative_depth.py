@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -138,20 +139,41 @@ def camera_of(here: Floats, depth: Floats, there: Floats) -> Camera | None:
     return Camera(outer @ fitted.matrix @ inner, fitted.miss_px)
 
 
+@numba.njit(
+    "void(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1],"
+    " float64[::1])",
+    cache=True,
+    nogil=True,
+)
+def _normal_equations(points, u, v, weight, normal, right):  # type: ignore[no-untyped-def]
+    """Add up the normal equations of u (p3 . w) = p1 . w, v (p3 . w) = p2 . w, p3[2] = 1."""
+    row = np.zeros(11)
+    for i in range(len(u)):
+        for second in range(2):
+            told = v[i] if second else u[i]
+            row[:] = 0.0
+            for k in range(4):
+                row[4 * second + k] = points[i, k]
+            row[8] = -told * points[i, 0]
+            row[9] = -told * points[i, 1]
+            row[10] = -told * points[i, 3]
+            for j in range(11):
+                part = weight[i] * row[j]
+                if part != 0.0:
+                    right[j] += part * told
+                    for k in range(11):
+                        normal[j, k] += part * row[k]
+
+
 def _fitted(points: Doubles, there: Floats, scale: float) -> Camera | None:
     """Fit a camera to points (n, 4) and places (n, 2), both about 1; a unit is ``scale`` px."""
-    u, v = there.astype(np.float64).T
-    nought, free = np.zeros_like(points), points[:, [0, 1, 3]]
-    across = np.column_stack([points, nought, -u[:, None] * free])
-    down = np.column_stack([nought, points, -v[:, None] * free])
+    u, v = np.ascontiguousarray(there.T, np.float64)
+    points = np.ascontiguousarray(points)
     weight, matrix, miss = np.ones(len(u)), np.zeros((3, 4)), np.zeros(len(u))
     for _ in range(_ROUNDS):
-        root = np.sqrt(weight)[:, None]
-        left = np.vstack([across * root, down * root])
-        right = np.concatenate([u, v]) * np.concatenate([root, root])[:, 0]
-        solved = np.linalg.solve(
-            _squared(left, left) + 1e-9 * np.eye(11), _squared(left, right[:, None])[:, 0]
-        )
+        normal, right = np.zeros((11, 11)), np.zeros(11)
+        _normal_equations(points, u, v, weight, normal, right)
+        solved = np.linalg.solve(normal + 1e-9 * np.eye(11), right)
         matrix[0], matrix[1] = solved[0:4], solved[4:8]
         matrix[2] = solved[8], solved[9], 1.0, solved[10]
         seen = mapped(matrix, points)

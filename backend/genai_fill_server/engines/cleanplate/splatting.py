@@ -4,64 +4,196 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
-from genai_fill_server.engines.cleanplate.encoding import Floats
+from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
+
+Mask = npt.NDArray[np.bool_]
 
 _LEAST_SHARE = 0.05
-_SIGNATURE = (
-    "void(float32[:, ::1], float32[::1], float32[:, ::1], float32, float32[:, ::1],"
-    " float32[:, :, ::1], float32[:, ::1])"
-)
+_LEAST_MASS = np.float32(0.2)
+_IN_FRONT = 0.05
 
 
 @numba.njit(inline="always")
-def _lands(place, size):  # type: ignore[no-untyped-def]
-    """Whether one of the two pixels from floor(place) is inside."""
-    return -1.0 <= place < size
+def _projected(camera, x, y, depth):  # type: ignore[no-untyped-def]
+    """Return where a camera sees a pixel, and the third coordinate there."""
+    w = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] + camera[2, 3] * depth
+    safe = w if w > _IN_FRONT else 1.0
+    u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] + camera[0, 3] * depth) / safe
+    v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] + camera[1, 3] * depth) / safe
+    return u, v, w
 
 
-@numba.njit(_SIGNATURE, cache=True, nogil=True)
-def _splat(landing, depth, values, tolerance, nearest, sums, mass):  # type: ignore[no-untyped-def]
-    """Add ``values`` (n, c) at ``landing`` (n, 2) where nothing nearer than ``depth`` lands."""
+@numba.njit(inline="always")
+def _lands(u, v, w, border, width, height):  # type: ignore[no-untyped-def]
+    """Whether a place is in front of the camera and at most ``border`` outside the picture."""
+    return (
+        w > _IN_FRONT and -border <= u < width - 1 + border and -border <= v < height - 1 + border
+    )
+
+
+@numba.njit(nogil=True)
+def _put(u, v, source, nearest, sums, mass):  # type: ignore[no-untyped-def]
+    """Add a pixel's own place to the up to four pixels that it lands between."""
+    x, y, near, tolerance = source
+    x0, y0 = int(np.floor(u)), int(np.floor(v))
+    for row in range(max(y0, 0), min(y0 + 2, mass.shape[0])):
+        for column in range(max(x0, 0), min(x0 + 2, mass.shape[1])):
+            share = (1.0 - abs(row - v)) * (1.0 - abs(column - u))
+            if share >= _LEAST_SHARE and near >= nearest[row, column] - tolerance:
+                mass[row, column] += share
+                sums[row, column, 0] += share * x
+                sums[row, column, 1] += share * y
+
+
+@numba.njit(nogil=True)
+def _come_near(u, v, near, nearest):  # type: ignore[no-untyped-def]
+    """Keep how near the nearest is on the up to four pixels that one lands between."""
+    x0, y0 = int(np.floor(u)), int(np.floor(v))
+    for row in range(max(y0, 0), min(y0 + 2, nearest.shape[0])):
+        for column in range(max(x0, 0), min(x0 + 2, nearest.shape[1])):
+            share = (1.0 - abs(row - v)) * (1.0 - abs(column - u))
+            if share >= _LEAST_SHARE:
+                nearest[row, column] = max(nearest[row, column], near)
+
+
+@numba.njit(
+    "void(float64[:, ::1], float32[:, ::1], boolean[:, ::1], float64[::1], float64, float64,"
+    " float32[:, ::1], float32[:, :, ::1], float32[:, ::1])",
+    cache=True,
+    nogil=True,
+)
+def _carry(camera, depth, known, corner, scale, tolerance, nearest, sums, mass):  # type: ignore[no-untyped-def]
+    """Add the places of known pixels where nothing nearer than they lands."""
     height, width = mass.shape
     for turn in range(2):
-        for i in range(len(depth)):
-            if not (_lands(landing[i, 0], width) and _lands(landing[i, 1], height)):
-                continue
-            x0, y0 = np.int64(np.floor(landing[i, 0])), np.int64(np.floor(landing[i, 1]))
-            fx, fy = landing[i, 0] - x0, landing[i, 1] - y0
-            for y in range(max(int(y0), 0), min(int(y0) + 2, height)):
-                for x in range(max(int(x0), 0), min(int(x0) + 2, width)):
-                    share = (1.0 - abs(x - x0 - fx)) * (1.0 - abs(y - y0 - fy))
-                    if share < _LEAST_SHARE:
-                        continue
-                    if turn == 0:
-                        nearest[y, x] = max(nearest[y, x], depth[i])
-                    elif depth[i] >= nearest[y, x] - tolerance:
-                        mass[y, x] += share
-                        sums[y, x] += share * values[i]
+        for y in range(depth.shape[0]):
+            for x in range(depth.shape[1]):
+                if not known[y, x]:
+                    continue
+                u, v, w = _projected(camera, x, y, depth[y, x])
+                u, v = u - corner[0], v - corner[1]
+                if not _lands(u, v, w, 1.0, width, height):
+                    continue
+                if turn == 0:
+                    _come_near(u, v, scale * depth[y, x], nearest)
+                else:
+                    source = x, y, scale * depth[y, x], tolerance
+                    _put(u, v, source, nearest, sums, mass)
 
 
-def splatted(
-    landing: Floats, nearness: Floats, values: Floats, tolerance: float, size: tuple[int, int]
-) -> tuple[Floats, Floats]:
-    """Return the values (h, w, c) that land on each pixel and their mass (h, w).
+def carried(
+    camera: npt.NDArray[np.float64],
+    depth: Floats,
+    known: Mask,
+    nearer: float,
+    tolerance: float,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+) -> tuple[Floats, Mask]:
+    """Carry a frame's pixels through a camera; return where each came from, and where any did.
 
-    ``landing`` (n, 2) are places (x, y), ``nearness`` (n,) grows towards the camera, ``values``
-    (n, c). What is more than ``tolerance`` farther than the nearest at a pixel is hidden.
-    ``size`` is (width, height). Where nothing lands the mass is 0.
+    ``depth`` and ``known`` (h, w) are the frame's; ``nearer`` times depth grows towards the
+    camera, and what is more than ``tolerance`` farther on that scale than the nearest at a
+    pixel is hidden. The result (height, width[, 2: x, y]) is of ``size`` (width, height) from
+    ``corner`` (x, y) on. Where nothing lands the place is (0, 0).
     """
     width, height = size
     nearest = np.full((height, width), -np.inf, np.float32)
-    sums = np.zeros((height, width, values.shape[1]), np.float32)
-    mass = np.zeros((height, width), np.float32)
-    _splat(
-        np.ascontiguousarray(landing, np.float32),
-        np.ascontiguousarray(nearness, np.float32),
-        np.ascontiguousarray(values, np.float32),
-        np.float32(tolerance),
+    sums, mass = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.float32)
+    _carry(
+        np.ascontiguousarray(camera, np.float64),
+        depth,
+        known,
+        np.array(corner, np.float64),
+        nearer,
+        tolerance,
         nearest,
         sums,
         mass,
     )
-    return np.asarray(sums / np.maximum(mass, 1e-6)[..., None], np.float32), mass
+    place = np.asarray(sums / np.maximum(mass, np.float32(1e-6))[..., None], np.float32)
+    return place, np.asarray(mass > _LEAST_MASS, np.bool_)
+
+
+@numba.njit(
+    "void(float64[:, ::1], float32[:, ::1], boolean[:, ::1], uint8[:, ::1], int32[:, :, ::1])",
+    cache=True,
+    nogil=True,
+)
+def _meet(camera, depth, known, free, first):  # type: ignore[no-untyped-def]
+    """Keep in ``first`` (h, w, 2) which pixels of least and most depth land on each, else -1."""
+    height, width = free.shape
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            if not known[y, x]:
+                continue
+            u, v, w = _projected(camera, x, y, depth[y, x])
+            if not _lands(u, v, w, 0.5, width, height):
+                continue
+            row, column = int(np.floor(v + 0.5)), int(np.floor(u + 0.5))
+            if free[row, column] == 0:
+                continue
+            index = y * depth.shape[1] + x
+            low, high = first[row, column, 0], first[row, column, 1]
+            if low < 0 or depth[y, x] < depth.flat[low]:
+                first[row, column, 0] = index
+            if high < 0 or depth[y, x] > depth.flat[high]:
+                first[row, column, 1] = index
+
+
+@numba.njit(
+    "float64(int32[:, :, ::1], float32[:, ::1], uint8[:, ::1], uint8[:, ::1], float64, float64,"
+    " float64)",
+    cache=True,
+    nogil=True,
+)
+def _weigh(first, depth, levels, other, offset, apart, most):  # type: ignore[no-untyped-def]
+    """Return how much better those of most depth look where they meet with those of least."""
+    found = 0.0
+    for row in range(other.shape[0]):
+        for column in range(other.shape[1]):
+            low, high = first[row, column, 0], first[row, column, 1]
+            if low < 0 or depth.flat[high] - depth.flat[low] < apart:
+                continue
+            told = other[row, column] - offset
+            less, more = abs(levels.flat[low] - told), abs(levels.flat[high] - told)
+            found += min(less, most) - min(more, most)
+    return found
+
+
+def contested(
+    camera: npt.NDArray[np.float64],
+    depth: Floats,
+    known: Mask,
+    levels: tuple[Bytes, Bytes],
+    free: Bytes,
+    apart: float,
+    most: float,
+) -> float:
+    """Return how much better pixels of more depth look where they meet with less, in levels.
+
+    Where pixels whose ``depth`` (h, w) differs by more than ``apart`` land on the same pixel of
+    another frame, that one shows the nearer. ``levels`` are the frame's and the other's (the
+    other's where ``free`` is not 0); a pixel counts for at most ``most``. Above 0: more depth
+    is nearer.
+    """
+    own, other = levels
+    rows, columns = np.nonzero(known[::8, ::8])
+    here = np.column_stack([8 * columns, 8 * rows, np.ones(len(rows))]).astype(np.float64)
+    near = depth[::8, ::8][rows, columns]
+    seen = np.einsum("mk,nk->nm", camera, np.column_stack([here, near]))
+    front = seen[:, 2] > _IN_FRONT
+    lands = np.rint(seen[front, :2] / seen[front, 2:]).astype(np.int64)
+    inside = (lands >= 0).all(axis=1) & (lands < [other.shape[1], other.shape[0]]).all(axis=1)
+    column, row = lands[inside].T
+    clear = free[row, column] > 0
+    if not clear.any():
+        return 0.0
+    before = own[::8, ::8][rows, columns][front][inside][clear].astype(np.float64)
+    offset = float(np.median(other[row, column][clear] - before))
+    matrix = np.ascontiguousarray(camera, np.float64)
+    first = np.full((*other.shape, 2), -1, np.int32)
+    _meet(matrix, depth, known, free, first)
+    return float(_weigh(first, depth, own, other, offset, apart, most))

@@ -10,8 +10,9 @@ from genai_fill_contract.plate import FrameRange
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.engines.cleanplate.alignment import Alignment
 from genai_fill_server.engines.cleanplate.choice import costs
-from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, Seen, neighbours
+from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, agreed
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
+from genai_fill_server.engines.cleanplate.frame_depth import FrameDepths
 from genai_fill_server.engines.cleanplate.relative_depth import (
     camera_of,
     depth_of,
@@ -19,7 +20,7 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     seen_at,
     share_along,
 )
-from genai_fill_server.engines.cleanplate.splatting import splatted
+from genai_fill_server.engines.cleanplate.splatting import carried, contested
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 
@@ -157,38 +158,85 @@ def test_places_that_are_not_numbers_make_no_camera():
     assert camera_of(here, depth, there) is None
 
 
+SLIDE = np.column_stack([np.eye(3), [10.0, 0.0, 0.0]])
+"""A camera that sees a pixel of depth g ten times g pixels further to the right."""
+
+
+def row_of(depths, known=None):
+    """Return the depth of a frame of one row, and where it is known."""
+    depth = np.array([depths], np.float32)
+    return depth, np.ones(depth.shape, np.bool_) if known is None else np.array([known])
+
+
 def test_what_is_nearer_hides_what_is_farther_and_the_same_depth_mixes():
-    landing = np.array([[2, 1], [2, 1], [5, 1], [5, 1]], np.float32)
-    near = np.array([0.0, 1.0, 1.0, 0.95], np.float32)
-    values = np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
+    depth, known = row_of([0.3, 0.0, 0.0, 0.0, 0.105, 0.005, 0.0])
 
-    found, mass = splatted(landing, near, values, 0.1, (8, 3))
+    place, there = carried(SLIDE, depth, known, 1.0, 0.2, (0, 0), (8, 1))
+    turned, _ = carried(SLIDE, depth, known, -1.0, 0.2, (0, 0), (8, 1))
 
-    assert found[1, 2, 0] == 20.0
-    assert found[1, 5, 0] == 35.0
-    assert mass[1, 2] == 1.0
-    assert mass[0].sum() == mass[2].sum() == mass[1, 0] == 0.0
-
-
-def test_pixels_that_land_outside_are_left_out():
-    landing = np.array([[-5, 1], [3, 99], [np.float32(1e9), 0], [1, 1]], np.float32)
-
-    _, mass = splatted(landing, np.zeros(4), np.ones((4, 1)), 0.1, (4, 3))
-
-    assert mass.sum() == 1.0
+    assert place[0, 3, 0] == 0.0, "pixel 0 lands on pixel 3 and is nearer"
+    assert turned[0, 3, 0] == 3.0, "where less depth is nearer, it is hidden"
+    assert 4.0 < place[0, 5, 0] < 5.0
+    assert there[0].tolist() == [False, True, True, True, False, True, True, False]
 
 
-def test_neighbours_stand_on_the_far_side_first_and_never_on_the_target():
-    frames = {n: Seen(None, np.eye(3)) for n in range(1, 20)}
+def test_pixels_that_land_outside_or_are_not_known_are_left_out():
+    depth, known = row_of([-5.0, 99.0, 1e9, 0.0, 0.0], [True, True, True, True, False])
 
-    def chosen(target, source):
-        ours = neighbours(target, source, frames)
-        return [next(n for n, seen in frames.items() if seen is one) for one in ours]
+    place, there = carried(SLIDE, depth, known, 1.0, 0.1, (2, 0), (3, 1))
 
-    assert chosen(5, 8) == [11, 6]
-    assert chosen(8, 5) == [2, 7]
-    assert chosen(5, 19) == [11]
-    assert chosen(2, 3) == [5, 1]
+    assert there[0].tolist() == [False, True, False]
+    assert place[0, 1].tolist() == [3.0, 0.0]
+
+
+def test_what_hides_what_tells_which_end_of_depth_is_near():
+    random = np.random.default_rng(3)
+    levels = random.integers(0, 255, (60, 80)).astype(np.uint8)
+    depth = np.zeros((60, 80), np.float32)
+    depth[20:40, 30:50] = 1.2
+    known = np.ones(depth.shape, np.bool_)
+    seen, behind = levels.copy(), levels.copy()
+    seen[20:40, 42:62] = levels[20:40, 30:50]
+    free = np.full(levels.shape, 255, np.uint8)
+
+    near = contested(SLIDE, depth, known, (levels, seen), free, 0.5, 40.0)
+    far = contested(SLIDE, depth, known, (levels, behind), free, 0.5, 40.0)
+    covered = contested(SLIDE, depth, known, (levels, seen), 0 * free, 0.5, 40.0)
+
+    assert near > 1000.0
+    assert far < -1000.0
+    assert covered == 0.0
+
+
+def _proxy(frame):
+    return type("ProxyOf", (), {"frame": frame})()
+
+
+def _others(frame, frames, cut_after=None):
+    """Return which of ``frames`` are to measure ``frame``'s depth."""
+
+    def chain(first, last):
+        low, high = min(first, last), max(first, last)
+        crosses = cut_after is not None and low <= cut_after < high
+        return None if crosses or last not in frames else (_proxy(last), np.eye(3))
+
+    return sorted(FrameDepths(kit=None, chain=chain).others(frame))
+
+
+def test_a_frame_is_measured_by_two_frames_to_each_side_and_never_across_a_cut():
+    assert _others(10, range(1, 30)) == [5, 8, 12, 15]
+    assert _others(1, range(1, 30)) == [3, 6]
+    assert _others(2, range(1, 30)) == [1, 4, 7]
+    assert _others(10, range(8, 12)) == [8, 11]
+    assert _others(10, range(1, 30), cut_after=11) == [5, 8, 11]
+    assert _others(10, [10]) == []
+
+
+def test_a_source_that_firmly_says_otherwise_than_most_is_left_out():
+    assert agreed([900.0, 1200.0, -1000.0, 1100.0, 1000.0, -30.0]) == (1.0, {2})
+    assert agreed([-900.0, -1200.0, 1000.0, -1100.0]) == (-1.0, {2})
+    assert agreed([900.0, -1000.0, 800.0]) == (1.0, set()), "no clear majority"
+    assert agreed([]) == (1.0, set())
 
 
 DEPTHS = (1.0, 2.5, 4.0, 5.5, 7.5)

@@ -1,0 +1,322 @@
+"""How near things in a frame are, told by the frames beside it: measured once, used for all.
+
+A frame's depth depends on the shot alone, not on which frame is being filled, so each frame is
+measured once and its map serves every target that it gives pixels to. One measurement of two
+frames serves the maps of both.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import cv2
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from genai_fill_server.engines.cleanplate.alignment import grid_of
+from genai_fill_server.engines.cleanplate.device import Runner
+from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
+from genai_fill_server.engines.cleanplate.kit import Kit
+from genai_fill_server.engines.cleanplate.planes import Matrix, moved
+from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.relative_depth import (
+    Camera,
+    camera_of,
+    depth_of,
+    epipole,
+    share_along,
+    thinned,
+)
+from genai_fill_server.engines.cleanplate.splatting import contested
+
+Mask = npt.NDArray[np.bool_]
+Chain = Callable[[int, int], "tuple[Proxy, Matrix] | None"]
+"""Leads from a frame to another: its proxy and the main plane's matrix, None over a cut."""
+
+MOST_MISS_PX = 0.6
+LEAST_ALONG = 0.75
+LEAST_PARALLAX_PX = 1.0
+
+_APART = (2, 5)
+_AGREED_PX = 1.0
+_ROUND_TRIP_PX = 0.7
+_PARALLAX_PERCENT = 98
+_LEAST_SHARE = 0.15
+_LEAST_POINTS = 50
+_ASKED, _TOO_NEAR, _FEW = 2, 0.12, 4000
+_MOST_MAPS, _MOST_VIEWS, _AT_ONCE = 64, 24, 4
+
+
+@dataclass(frozen=True)
+class FrameDepth:
+    """A frame's relative depth (h, w), and where it is known (h, w). Up to a projective map.
+
+    ``nearer`` above 0 says that more depth is nearer to the camera, below 0 that less is; how
+    far from 0, how surely.
+    """
+
+    depth: Floats
+    known: Mask
+    nearer: float
+
+
+@dataclass(frozen=True)
+class Way:
+    """Two frames, the earlier first, and the main plane's matrix from it to the other."""
+
+    first: Proxy
+    second: Proxy
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the pixels of one frame lie in another.
+
+    ``place`` (h, w, 2: x, y), ``known`` (h, w) where it was measured, ``matrix`` the main
+    plane's way there.
+    """
+
+    other: Proxy
+    place: Floats
+    known: Mask
+    matrix: Matrix
+
+
+class FrameDepths:
+    """The depth of a shot's frames, made when asked for."""
+
+    def __init__(self, kit: Kit, chain: Chain) -> None:
+        self._kit = kit
+        self._chain = chain
+        self._maps: OrderedDict[int, FrameDepth | None] = OrderedDict()
+        self._views: OrderedDict[tuple[int, int], View] = OrderedDict()
+
+    def of(self, frames: Sequence[Proxy], run: Runner) -> list[FrameDepth | None]:
+        """Return the depth of each of ``frames``; None where none can be measured.
+
+        What is not known yet is measured beside each other by ``run``.
+        """
+        new = [one for one in frames if one.frame not in self._maps]
+        for start in range(0, len(new), _AT_ONCE):
+            self._make(new[start : start + _AT_ONCE], run)
+        for one in frames:
+            self._maps.move_to_end(one.frame)
+        while len(self._maps) > max(_MOST_MAPS, len(frames)):
+            self._maps.popitem(last=False)
+        return [self._maps[one.frame] for one in frames]
+
+    def _make(self, frames: Sequence[Proxy], run: Runner) -> None:
+        others = {one.frame: self.others(one.frame) for one in frames}
+        self._measure(frames, others, run)
+        # A map is made of its views once: they are large, and not kept.
+        views = [[self._views.pop((one.frame, n)) for n in others[one.frame]] for one in frames]
+        jobs = [partial(_depth_of_frame, *each) for each in zip(frames, views, strict=True)]
+        for one, found in zip(frames, run(jobs), strict=True):
+            self._maps[one.frame] = found
+        while len(self._views) > _MOST_VIEWS:
+            self._views.popitem(last=False)
+
+    def others(self, frame: int) -> dict[int, Way]:
+        """Return the frames that are to measure ``frame``, by number.
+
+        Near ones lose nothing behind an edge, far ones measure better; from both sides,
+        because the target's own matte hides from one what it is filled with.
+        """
+        found: dict[int, Way] = {}
+        for apart, side in product(_APART, (-1, 1)):
+            for step in range(apart, 0, -1):
+                other = frame + side * step
+                if other in found:
+                    break
+                low, high = min(frame, other), max(frame, other)
+                way, own = self._chain(low, high), self._chain(high, low)
+                if way is not None and own is not None:
+                    found[other] = Way(own[0], way[0], way[1])
+                    break
+        return found
+
+    def _measure(
+        self,
+        frames: Sequence[Proxy],
+        others: dict[int, dict[int, Way]],
+        run: Runner,
+    ) -> None:
+        pairs: dict[tuple[int, int], Way] = {}
+        for one in frames:
+            for other, way in others[one.frame].items():
+                if (one.frame, other) not in self._views:
+                    pairs[min(one.frame, other), max(one.frame, other)] = way
+        jobs = [partial(_views, way, self._kit) for way in pairs.values()]
+        for (low, high), (there, back) in zip(pairs, run(jobs), strict=True):
+            self._views[low, high], self._views[high, low] = there, back
+
+
+def _views(way: Way, kit: Kit) -> tuple[View, View]:
+    """Measure dense flow between two frames from where a plane leads; (there, back)."""
+    device = kit.device
+    first, second, matrix = way.first, way.second, way.matrix
+    height, width = first.levels.shape
+    free = first.valid > 0
+    seen = device.warped(second.levels, matrix, (width, height))
+    usable = device.warped(second.valid, matrix, (width, height)) > 254
+    one, other = without_object(first.levels, free, seen, usable)
+    flow, back = kit.flow.both_ways(one, other)
+    grid = grid_of(height, width)
+    there = grid + flow
+    trip = flow + device.followed(back, there)
+    lands = device.followed(usable.astype(np.float32), there) > 0.99
+    known = inner(free) & lands & returns(trip)
+    place = moved(matrix, there.reshape(-1, 2)).reshape(grid.shape)
+    inverse = np.asarray(np.linalg.inv(matrix), np.float64)
+    flat = moved(inverse, grid.reshape(-1, 2)).reshape(grid.shape)
+    inside = ((flat >= 0) & (flat <= [width - 1, height - 1])).all(axis=-1)
+    back_there = device.followed(back, flat)
+    origin = flat + back_there
+    trip = back_there + device.followed(flow, origin)
+    lands = device.followed(free.astype(np.float32), origin) > 0.99
+    known_back = inner(second.valid > 0) & inside & lands & returns(trip)
+    return (
+        View(second, place, np.asarray(known, np.bool_), matrix),
+        View(first, np.asarray(origin, np.float32), np.asarray(known_back, np.bool_), inverse),
+    )
+
+
+def without_object(levels: Bytes, free: Mask, seen: Bytes, usable: Mask) -> tuple[Bytes, Bytes]:
+    """Return two pictures of the same place with no object in either, at one exposure.
+
+    ``free`` and ``usable`` are where ``levels`` and ``seen`` show background. Where one hides
+    it the other is put in its place, so flow between them is not pulled along by an object.
+    """
+    both = free & usable
+    offset = np.median(levels[both].astype(np.int16) - seen[both]) if both.any() else 0.0
+    exposed = np.clip(seen.astype(np.float32) + np.float32(offset), 0, 255).astype(np.uint8)
+    first: Bytes = np.where(free | ~usable, levels, exposed)
+    return first, np.where(usable, exposed, first)
+
+
+def inner(free: Mask) -> Mask:
+    """Return ``free`` less two pixels at its borders: flow there looks at what is beyond."""
+    return np.asarray(cv2.erode(free.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0, np.bool_)
+
+
+def returns(trip: Floats) -> Mask:
+    """Return where the way there and back (h, w, 2) ends where it began."""
+    return np.asarray(np.hypot(trip[..., 0], trip[..., 1]) < _ROUND_TRIP_PX, np.bool_)
+
+
+def _depth_of_frame(frame: Proxy, views: Sequence[View]) -> FrameDepth | None:
+    """Return what a frame's views tell of its depth."""
+    if not views:
+        return None
+    height, width = views[0].known.shape
+    depth = np.zeros((height, width), np.float32)
+    weight = np.zeros_like(depth)
+    known = np.zeros((height, width), np.bool_)
+    used: list[tuple[View, Camera]] = []
+    for view in sorted(views, key=lambda v: -int(v.known.sum())):
+        some = thinned((view.known & known if known.any() else view.known).ravel())
+        here = np.column_stack([some % width, some // width]).astype(np.float32)
+        there = view.place.reshape(-1, 2)[some]
+        if known.any():
+            camera = camera_of(here, depth.ravel()[some], there)
+        else:
+            camera = _first_camera(here, there, view.matrix)
+        if camera is None or camera.miss_px > MOST_MISS_PX:
+            continue
+        matrix = np.ascontiguousarray(camera.matrix)
+        _mix(matrix, view.place, view.known, depth, weight, _AGREED_PX)
+        known = known | view.known
+        used.append((view, camera))
+    if known.mean() < _LEAST_SHARE:
+        return None
+    return FrameDepth(depth, known, _nearer(frame, depth, known, used[-_ASKED:]))
+
+
+def _nearer(
+    frame: Proxy, depth: Floats, known: Mask, views: Sequence[tuple[View, Camera]]
+) -> float:
+    """Return which end of a frame's depth is near: what is, hides the other in its views."""
+    apart = _TOO_NEAR * spread_of(depth[known])
+    return sum(
+        contested(
+            camera.matrix,
+            depth,
+            known,
+            (frame.levels, view.other.levels),
+            view.other.valid,
+            apart,
+            LEVELS_PER_STOP / 2,
+        )
+        for view, camera in views
+    )
+
+
+def spread_of(depth: Floats) -> float:
+    """Return about the whole range of depths (n,), never 0."""
+    few = depth[:: max(1, len(depth) // _FEW)]
+    return max(float(np.ptp(np.percentile(few, [2, 98]))), 1e-9) if len(few) else 1e-9
+
+
+def _first_camera(here: Floats, there: Floats, matrix: Matrix) -> Camera | None:
+    """Return the camera of the first view: its plane and its epipole, made to fit."""
+    if len(here) < _LEAST_POINTS:
+        return None
+    shift = there - moved(matrix, here)
+    size = np.hypot(shift[:, 0], shift[:, 1])
+    if float(np.percentile(size, _PARALLAX_PERCENT)) < LEAST_PARALLAX_PX:
+        return None
+    way = epipole(there, shift)
+    if way is None or share_along(way, there, shift, LEAST_PARALLAX_PX) < LEAST_ALONG:
+        return None  # flow that wanders over a flat scene; its depth would be made up
+    way = way / max(float(np.abs(way[:2] - there.mean(axis=0) * way[2]).max()), 1e-9)
+    ahead = way[:2] - there * way[2]
+    depth = (ahead * shift).sum(axis=1) / np.maximum((ahead**2).sum(axis=1), 1e-12)
+    camera = camera_of(here, depth.astype(np.float32), there)
+    for _ in range(2):
+        if camera is None:
+            return None
+        depth = depth_of(camera.matrix, here, there)
+        camera = camera_of(here, depth, there)
+    return camera
+
+
+@numba.njit(
+    "void(float64[:, ::1], float32[:, :, ::1], boolean[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], float64)",
+    cache=True,
+    nogil=True,
+)
+def _mix(camera, place, known, depth, weight, agreed_px):  # type: ignore[no-untyped-def]
+    """Add what a view says of ``depth``, weighted by the square of how far depth moves pixels.
+
+    A view from farther away measures depth better, but misses more. Where it contradicts
+    those before it, by more than ``agreed_px`` on their scale, they stand.
+    """
+    a, b = camera, place
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            if not known[y, x]:
+                continue
+            u, v = b[y, x, 0], b[y, x, 1]
+            flat_x = a[0, 0] * x + a[0, 1] * y + a[0, 2]
+            flat_y = a[1, 0] * x + a[1, 1] * y + a[1, 2]
+            flat_w = a[2, 0] * x + a[2, 1] * y + a[2, 2]
+            ahead_x, ahead_y = a[0, 3] - u * a[2, 3], a[1, 3] - v * a[2, 3]
+            square = max(ahead_x * ahead_x + ahead_y * ahead_y, 1e-12)
+            gap = ahead_x * (u * flat_w - flat_x) + ahead_y * (v * flat_w - flat_y)
+            safe = max(flat_w, 0.05)
+            near_x = a[0, 3] - flat_x / safe * a[2, 3]
+            near_y = a[1, 3] - flat_y / safe * a[2, 3]
+            share = near_x * near_x + near_y * near_y
+            found = gap / square
+            if (found - depth[y, x]) ** 2 * weight[y, x] > agreed_px * agreed_px:
+                continue
+            total = max(weight[y, x] + share, 1e-12)
+            depth[y, x] = (depth[y, x] * weight[y, x] + found * share) / total
+            weight[y, x] += share
