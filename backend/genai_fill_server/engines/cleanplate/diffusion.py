@@ -108,10 +108,14 @@ def membrane(values: Floats, weight: Floats, smoothing_px: int, run: Runner = on
     the edge of a hole does not grow streaks into it.
     """
     side = 2 * smoothing_px + 1
-    mass = cv2.blur(weight, (side, side), borderType=cv2.BORDER_REFLECT)
-    mean = cv2.blur(
-        values * _columns(weight, values), (side, side), borderType=cv2.BORDER_REFLECT
-    ) / _columns(np.maximum(mass, 1e-6), values)
-    known = (mass > 0.02).astype(np.float32) * weight
-    surface = pull_push(np.asarray(mean, np.float32), known, run)
+
+    def averaged() -> tuple[Floats, Floats]:
+        mass = cv2.blur(weight, (side, side), borderType=cv2.BORDER_REFLECT)
+        mean = cv2.blur(
+            values * _columns(weight, values), (side, side), borderType=cv2.BORDER_REFLECT
+        ) / _columns(np.maximum(mass, 1e-6), values)
+        return np.asarray(mean, np.float32), (mass > 0.02).astype(np.float32) * weight
+
+    mean, known = run([averaged])[0]
+    surface = pull_push(mean, known, run)
     return np.asarray(cv2.GaussianBlur(surface, (0, 0), max(1.0, smoothing_px / 2)), np.float32)

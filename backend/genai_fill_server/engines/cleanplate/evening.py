@@ -122,8 +122,7 @@ def _calm(painted: Floats, hole: Mask, known: Floats, run: Runner) -> Floats:
 
 def _surface(painted: Floats, hole: Mask, known: Floats, run: Runner) -> Floats:
     """Return the smooth light of the surroundings, carried through the hole."""
-    side = 2 * _RING_PX + 1
-    ring = (cv2.dilate(hole.astype(np.uint8), np.ones((side, side), np.uint8)) > 0) & ~hole
+    ring = run([partial(_ring, hole)])[0]
     count = int(ring.sum())
     if count < 64:
         return membrane(painted, known, 3, run)
@@ -146,8 +145,20 @@ def _surface(painted: Floats, hole: Mask, known: Floats, run: Runner) -> Floats:
         rest[part] = painted[part] - fitted[part]
 
     run([partial(fit, part) for part in bands(len(hole))])
-    near = (_blurred(known, 1.0) > 0.2).astype(np.float32) * known
+    near = run([partial(_well_inside, known)])[0]
     return fitted + membrane(rest, near, 3, run)
+
+
+def _ring(hole: Mask) -> Mask:
+    """Return what lies round a hole."""
+    side = 2 * _RING_PX + 1
+    grown = cv2.dilate(hole.view(np.uint8), np.ones((side, side), np.uint8))
+    return np.asarray((grown > 0) & ~hole, np.bool_)
+
+
+def _well_inside(known: Floats) -> Floats:
+    """Return 1 where what is known is not a mere speck."""
+    return (_blurred(known, 1.0) > 0.2).astype(np.float32) * known
 
 
 @dataclass(frozen=True)

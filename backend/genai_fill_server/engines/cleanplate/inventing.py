@@ -175,8 +175,8 @@ class Inventor:
             [partial(sampled, place[start : start + _CARRIED_PX] - offset) for start in shares]
         )
         colours, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        colours = within_reason(colours, gain, found)
         self._watch.check()
+        colours = within_reason(colours, gain, found, self._borrower.parallel)
         indices = np.flatnonzero(missing)[found]
         encoded[indices] = colours[found]
         missing[indices] = False

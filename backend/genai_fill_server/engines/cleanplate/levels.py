@@ -92,19 +92,24 @@ def half(plane: Floats) -> Floats:
 
 
 def _level(image: Floats, unknown: Mask, thick: float, run: Runner) -> Level:
-    padded = cv2.copyMakeBorder(
-        image.astype(np.float32), RADIUS, RADIUS, RADIUS, RADIUS, cv2.BORDER_REFLECT_101
-    )
+    def framed() -> Floats:
+        edges = (RADIUS, RADIUS, RADIUS, RADIUS)
+        return np.asarray(cv2.copyMakeBorder(image, *edges, cv2.BORDER_REFLECT_101), np.float32)
+
+    def copied_from() -> Mask:
+        free = np.pad(~unknown, RADIUS, constant_values=False).astype(np.uint8)
+        side = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
+        outside = cv2.BORDER_CONSTANT
+        kept = cv2.erode(free, side, borderType=outside, borderValue=0)
+        return np.asarray(kept.view(np.bool_), np.bool_)
+
     hole = np.pad(unknown, RADIUS, constant_values=False)
-    free = np.pad(~unknown, RADIUS, constant_values=False).astype(np.uint8)
-    side = 2 * RADIUS + 1
-    allowed = cv2.erode(
-        free, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
+    allowed = run([copied_from])[0]
+    padded = run([framed])[0]
     features = np.empty((*hole.shape, 5), np.float32)
     features[..., :3] = padded
-    texture(np.asarray(padded, np.float32), hole, features[..., 3:], run)
-    return Level(features, hole, allowed.view(np.bool_), thick)
+    texture(padded, hole, features[..., 3:], run)
+    return Level(features, hole, allowed, thick)
 
 
 def texture(padded: Floats, hole: Mask, planes: Floats, run: Runner) -> None:
@@ -115,8 +120,12 @@ def texture(padded: Floats, hole: Mask, planes: Floats, run: Runner) -> None:
         grey[rows] = padded[rows].mean(axis=2)
 
     run([partial(grey_of, rows) for rows in bands(len(grey))])
-    weight = cv2.erode((~hole).astype(np.float32), np.ones((3, 3), np.uint8))
-    mass = cv2.blur(weight, (9, 9))
+
+    def masses() -> tuple[Floats, Floats]:
+        weight = cv2.erode((~hole).astype(np.float32), np.ones((3, 3), np.uint8))
+        return np.asarray(weight, np.float32), np.asarray(cv2.blur(weight, (9, 9)), np.float32)
+
+    weight, mass = run([masses])[0]
     sure = (mass > 0.1).astype(np.float32)
     np.maximum(mass, 1e-6, out=mass)
 

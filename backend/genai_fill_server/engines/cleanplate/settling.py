@@ -28,7 +28,7 @@ from genai_fill_server.engines.cleanplate.patch_kernels import (
     sum_patches,
 )
 from genai_fill_server.engines.cleanplate.vote_kernels import vote_patches, weigh_patches
-from genai_fill_server.engines.cleanplate.waves import Runner, shares, waves
+from genai_fill_server.engines.cleanplate.waves import Runner, bands, shares, waves
 from genai_fill_server.service.ports import Watch
 
 _TRUST_FALLOFF = 2.0
@@ -172,6 +172,7 @@ def settled(
     ``begun``: the field comes from a coarser level that is settled.
     """
     search = _search_of(level, field, depth, manner)
+    manner.pace.check()
     inside = np.ascontiguousarray(np.argwhere(level.hole), np.int32)
     hole = level.hole.view(np.uint8)
     manner.pace.check()
@@ -179,7 +180,7 @@ def settled(
     # The hole's edge knows what belongs there; its middle only what was guessed before.
     away_px = depth_from_edge(level, guide.trusted(depth, level))
     manner.pace.check()
-    trust = np.where(search.matched, np.power(_TRUST_FALLOFF, -away_px), 0.0).astype(np.float32)
+    trust = _trusts(search.matched, away_px, manner.run)
     turns = turns_of(len(search.wanted), depth, manner.rounds, begun)
     if begun and len(search.wanted) * turns_of(1, depth, manner.rounds, False) > VISITS:
         search.reach = min(search.reach, _FINE_REACH_PX)
@@ -188,10 +189,22 @@ def settled(
         mixed_in(level, held, 1 - _LOOSENED * turn / turns)
         search.run(manner.seed * 1009 + depth * 64 + turn)
         last = depth == 0 and turn == turns - 1
+        manner.pace.check()
         wanted = search.distance[search.matched]
         scale = np.float32(max(1e-6, 0.3 * float(np.percentile(wanted, 60))))
         _repaint(search, hole, inside, trust, scale, last)
     return search.field
+
+
+def _trusts(matched: Mask, away_px: Floats, run: Runner) -> Floats:
+    """Return how far each match is trusted, (h, w), by how far it lies from what is known."""
+    trust = np.empty(matched.shape, np.float32)
+
+    def put(rows: slice) -> None:
+        trust[rows] = np.where(matched[rows], np.power(_TRUST_FALLOFF, -away_px[rows]), 0.0)
+
+    run([partial(put, rows) for rows in bands(len(trust))])
+    return trust
 
 
 def unlikeness(level: Level, field: Field, depth: int, manner: Manner) -> float:
@@ -213,6 +226,7 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     grown = cv2.dilate(level.hole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     inside_frame = np.zeros_like(grown)
     inside_frame[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = True
+    manner.pace.check()
     matched = grown & inside_frame
     manner.pace.check()
     valid = _valid_field(level, field, matched, manner.seed + depth)

@@ -28,11 +28,13 @@ from genai_fill_server.engines.cleanplate.encoding import (
 from genai_fill_server.engines.cleanplate.kernels import lanczos_table, look, sample
 from genai_fill_server.engines.cleanplate.proxies import hole_of
 from genai_fill_server.engines.cleanplate.region import Region
+from genai_fill_server.engines.cleanplate.waves import one_by_one
 from genai_fill_server.service.ports import Shot
 
 Mask = npt.NDArray[np.bool_]
 
 _MARGIN_PX = 4
+_PART_PX = 1 << 18
 LEAST_WEIGHT = 0.05
 SHADE, HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
 _TABLE = lanczos_table()
@@ -228,19 +230,34 @@ def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[
     return within_reason(encoded, gain, found), found
 
 
-def within_reason(encoded: Floats, gain: Floats, found: Mask) -> Floats:
+def within_reason(encoded: Floats, gain: Floats, found: Mask, run: Runner = one_by_one) -> Floats:
     """Return ``encoded`` (n, 3) brightened by ``gain``, without light that nothing has.
 
     Light differs smoothly over a hole: a lamp must not come out brighter for it than by the
-    usual gain, nor negative light more negative.
+    usual gain, nor negative light more negative. ``run`` may share the work out.
     """
-    lit = brightened(encoded, gain)
+    lit = np.empty_like(encoded)
+
+    def light(part: slice) -> None:
+        lit[part] = brightened(encoded[part], gain[part])
+
+    run([partial(light, part) for part in _parts(len(encoded))])
     if not found.any():
         return lit
     usual = np.maximum(np.median(gain[found], axis=0).astype(np.float32), np.float32(0.0))
     most = brightened(encoded[found].max(axis=0), usual)
     least = np.minimum(brightened(encoded[found].min(axis=0), usual), np.float32(0.0))
-    return np.asarray(np.clip(lit, least, np.maximum(most, least)), np.float32)
+    most = np.maximum(most, least)
+
+    def hold(part: slice) -> None:
+        np.clip(lit[part], least, most, out=lit[part])
+
+    run([partial(hold, part) for part in _parts(len(lit))])
+    return lit
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + _PART_PX) for start in range(0, count, _PART_PX)]
 
 
 def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
