@@ -118,6 +118,7 @@ class Inventor:
         holes = self._borrower.holes(frame) if frame is not None else None
         if frame is None or holes is None:
             return before
+        self._watch.check()
         borrowed = self._borrower.borrow(frame, holes)
         if borrowed is None:
             return before
