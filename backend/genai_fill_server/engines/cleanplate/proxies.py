@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -123,11 +124,16 @@ class Proxies:
         self._kept: OrderedDict[int, Proxy | None] = OrderedDict()
         self._coming: dict[int, Future[Proxy | None]] = {}
         self._threads: Executor | None = None
+        self._expected: range = range(0)
         self._last_made = shot.reach.first
         window = shot.plate_window
         self.factor = proxy_factor(window.width, window.height)
         self.width = -(-window.width // self.factor)
         self.height = -(-window.height // self.factor)
+
+    def expect(self, frames: range) -> None:
+        """Say what will be asked for later: begun with where `look_ahead` leaves threads idle."""
+        self._expected = frames
 
     def look_ahead(self, frames: Iterable[int], threads: Executor) -> None:
         """Begin with the next proxies of ``frames`` on other threads, a few at a time.
@@ -137,7 +143,7 @@ class Proxies:
         self._threads = threads
         for frame in [frame for frame, future in self._coming.items() if future.done()]:
             self._take_in(frame)
-        for frame in frames:
+        for frame in chain(frames, self._expected):
             if len(self._coming) >= _MOST_AHEAD:
                 break
             if frame not in self._kept and frame not in self._coming:

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
+from genai_fill_server.engines.cleanplate.description import Direction
 from genai_fill_server.engines.cleanplate.encoding import Floats, decode
 from genai_fill_server.engines.cleanplate.heap import giver_back
-from genai_fill_server.engines.cleanplate.inventing import Inventor
+from genai_fill_server.engines.cleanplate.inventing import BLOCK_FRAMES, Inventor
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.service.ports import FloatImage, Shot, Watch
 
@@ -90,6 +91,7 @@ class ShotRun:
         """Yield (take, pixels of the crop, layers) of one frame for each of ``takes``."""
         if not takes:
             return
+        self._expect(frame)
         holes = self._borrower.holes(frame)
         plate = self._shot.plate(frame)
         borrowed = self._borrower.borrow(frame, holes) if holes is not None else None
@@ -112,6 +114,16 @@ class ShotRun:
             pixels = plate.copy()
             pixels[rows, columns] = decode(encoded)
             yield take, pixels, self._layers(frame, borrowed, plate.shape[:2])
+
+    def _expect(self, frame: int) -> None:
+        """Have the small versions begun with that the block of ``frame`` will need."""
+        if self._options.direction is Direction.BEFORE:
+            return
+        frames, reach = self._shot.frames, self._shot.reach
+        block = (frame - frames.first) // BLOCK_FRAMES
+        last = min(frames.first + (block + 1) * BLOCK_FRAMES - 1, frames.last)
+        last = min(last + self._options.reach_frames, reach.last)
+        self._borrower.proxies.expect(range(frame, last + 1))
 
     def _in_crop(
         self, frame: int, borrowed: Borrowed
