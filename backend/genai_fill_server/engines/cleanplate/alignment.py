@@ -7,8 +7,9 @@ outside, never measured: what is there is the object, not the background.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -68,8 +69,9 @@ class Alignment:
 
     ``place`` (h, w, 2) holds source proxy coordinates (x, y); ``usable`` is where the source
     shows background; ``levels`` is its luma brought to the target's exposure; ``error`` (in
-    stops) is measured round the hole and completed inside; ``gain`` (h/2, w/2, 3) is log2 of
-    the factor from the source's light to the target's. ``nearness`` (h, w) grows towards the
+    stops) is measured round the hole and completed inside; ``gain`` measures log2 of the
+    factor from the source's light to the target's, (h/2, w/2, 3): only sources that are taken
+    need it. ``nearness`` (h, w) grows towards the
     camera, where depth was measured; None for a plane.
     """
 
@@ -79,7 +81,7 @@ class Alignment:
     usable: Mask
     levels: Floats
     error: Floats
-    gain: Floats
+    gain: Callable[[], Floats]
     sharpness: float
     nearness: Floats | None = None
 
@@ -265,6 +267,6 @@ def _assembled(
         usable=usable,
         levels=levels,
         error=error,
-        gain=log_gain(target.proxy, target.region, way.source, mapped, both, error, kit),
+        gain=partial(log_gain, target.proxy, target.region, way.source, mapped, both, error, kit),
         sharpness=float(np.sqrt(abs(np.linalg.det(local[:2, :2] / local[2, 2])))),
     )

@@ -320,10 +320,11 @@ class Borrower:
         if stands_still(target, [by_frame[frame] for frame in frames]):
             return []
         depths = self._depths.of([by_frame[frame].proxy for frame in frames], self.parallel)
+        places = self._depths.followed(target.proxy.frame, frames, self.parallel)
         jobs = [
-            partial(told_by, target, by_frame[frame], depth, self.kit)
-            for frame, depth in zip(frames, depths, strict=True)
-            if depth is not None
+            partial(told_by, target, by_frame[frame], depth, place, self.kit)
+            for frame, depth, place in zip(frames, depths, places, strict=True)
+            if depth is not None and place is not None
         ]
         told = [one for one in self.parallel(jobs) if one is not None]
         scaled = on_one_scale(told)

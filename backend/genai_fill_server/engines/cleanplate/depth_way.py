@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -22,16 +23,12 @@ from genai_fill_server.engines.cleanplate.frame_depth import (
     LEAST_PARALLAX_PX,
     MOST_MISS_PX,
     FrameDepth,
-    inner,
-    returns,
     spread_of,
-    without_object,
 )
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.lighting import log_gain
 from genai_fill_server.engines.cleanplate.planes import Matrix, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
-from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.engines.cleanplate.relative_depth import (
     Camera,
     camera_of,
@@ -40,13 +37,14 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     thinned,
 )
 from genai_fill_server.engines.cleanplate.splatting import carried
+from genai_fill_server.engines.cleanplate.tracks import STEP_PX, nodes_of
 
 Mask = npt.NDArray[np.bool_]
 
 DEPTH_PLANE = 99
 """The number that alignments by depth have in place of a plane's."""
 
-_ROUND_PX = 24
+_ROUND_PX, _LEAST_ROUND_PX = 24, 200
 _MOST_LEFT = 0.5
 _PARALLAX_PERCENT = 93
 _TOLERANCE = 0.12
@@ -67,15 +65,14 @@ class Seen:
 class Told:
     """What a source's depth tells of the pixels that it and the target both show.
 
-    ``camera`` sees the source's pixels as the target does. On the pixels of ``region`` of the
-    target, (h, w): ``place`` where they lie in the source, ``near`` their depth in the source's
-    terms, ``known`` where both are.
+    ``camera`` sees the source's pixels as the target does. On the nodes of the target, (h, w):
+    ``place`` where they lie in the source, ``near`` their depth in the source's terms,
+    ``known`` where both are.
     """
 
     source: Seen
     depth: FrameDepth
     camera: Camera
-    region: Region
     place: Floats
     near: Floats
     known: Mask
@@ -103,44 +100,45 @@ def stands_still(target: Target, seen: Sequence[Seen]) -> bool:
     return all(float(np.abs(moved(s.matrix, corners) - corners).max()) < _STILL_PX for s in seen)
 
 
-def told_by(target: Target, source: Seen, depth: FrameDepth, kit: Kit) -> Told | None:
+def told_by(
+    target: Target, source: Seen, depth: FrameDepth, places: Floats, kit: Kit
+) -> Told | None:
     """Return what a source's ``depth`` tells of the target.
 
-    None where nothing shifts against the plane round the hole, or where depth does not explain
-    how: then the scene does not stand still, or what was measured is no depth.
+    ``places`` (h, w, 2) say where the target's nodes are in the source, NaN where that is not
+    known. None where nothing shifts against the plane round the hole, or where depth does not
+    explain how: then the scene does not stand still, or what was measured is no depth.
     """
-    region = _round(target)
-    place, known = _followed(target, source, region, kit)
+    nodes = nodes_of(*target.proxy.levels.shape)
+    (x0, y0), (x1, y1) = _round(target)
+    x, y = nodes[..., 0], nodes[..., 1]
+    is_known = np.isfinite(places[..., 0]) & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    here, there = places[is_known], nodes[is_known]
     followed = kit.device.followed
-    known &= followed(depth.known.astype(np.float32), place) > 0.99
-    near = followed(depth.depth, place)
-    some = thinned(known.ravel())
-    if len(some) == 0:
+    if len(here) == 0:
         return None
-    here, told = place.reshape(-1, 2)[some], near.ravel()[some]
-    there = _places(region, some)
-    camera = camera_of(here, told, there)
-    if camera is None or camera.miss_px > MOST_MISS_PX or not _tells(camera, here, told, there):
+    measured = followed(depth.known.astype(np.float32), here[None])[0] > 0.99
+    near = followed(depth.depth, here[None])[0]
+    is_known[is_known] = measured
+    here, there, near = here[measured], there[measured], near[measured]
+    some = thinned(np.ones(len(here), np.bool_))
+    camera = camera_of(here[some], near[some], there[some])
+    if camera is None or camera.miss_px > MOST_MISS_PX or not _tells(camera, here, near, there):
         return None
-    return Told(source, depth, camera, region, place, near, known)
+    told = np.zeros(is_known.shape, np.float32)
+    told[is_known] = near
+    return Told(source, depth, camera, places, told, is_known)
 
 
-def _round(target: Target) -> Region:
-    """Return the target's region and some pixels more: a camera wants to be fitted to many."""
-    height, width = target.proxy.levels.shape
+def _round(target: Target) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return corners (x, y) some way round the target's region.
+
+    What a camera is fitted to may lie further away than what is matched pixel by pixel.
+    """
     own = target.region
-    return Region(
-        max(0, own.x0 - _ROUND_PX),
-        max(0, own.y0 - _ROUND_PX),
-        min(width, own.x1 + _ROUND_PX),
-        min(height, own.y1 + _ROUND_PX),
-    )
-
-
-def _places(region: Region, some: npt.NDArray[np.int64]) -> Floats:
-    """Return where in the target the pixels ``some`` of a raveled region are, (n, 2)."""
-    width, _ = region.size
-    return np.column_stack([some % width + region.x0, some // width + region.y0]).astype(np.float32)
+    across, down = own.size
+    margin = max(_ROUND_PX, _LEAST_ROUND_PX - min(across, down))
+    return (own.x0 - margin, own.y0 - margin), (own.x1 + margin, own.y1 + margin)
 
 
 def _tells(camera: Camera, here: Floats, near: Floats, there: Floats) -> bool:
@@ -158,26 +156,6 @@ def _tells(camera: Camera, here: Floats, near: Floats, there: Floats) -> bool:
     return float((missed < _MOST_LEFT * size[long]).mean()) >= LEAST_ALONG
 
 
-def _followed(target: Target, source: Seen, region: Region, kit: Kit) -> tuple[Floats, Mask]:
-    """Follow the pixels of a region that target and source both show.
-
-    Returns where they are in the source (h, w, 2), and where that was measured (h, w).
-    """
-    device, proxy = kit.device, target.proxy
-    local = source.matrix @ region.offset
-    levels = np.ascontiguousarray(proxy.levels[region.rows_and_columns])
-    free = proxy.valid[region.rows_and_columns] > 0
-    seen = device.warped(source.proxy.levels, local, region.size)
-    usable = device.warped(source.proxy.valid, local, region.size) > 254
-    first, second = without_object(levels, free, seen, usable)
-    flow, back = kit.flow.both_ways(first, second)
-    placed = grid_of(*levels.shape) + flow
-    known = inner(free) & returns(flow + device.followed(back, placed))
-    known &= device.followed(usable.astype(np.float32), placed) > 0.99
-    place = moved(local, placed.reshape(-1, 2)).reshape(placed.shape)
-    return place, np.asarray(known, np.bool_)
-
-
 def on_one_scale(found: Sequence[Told]) -> list[Scaled]:
     """Return sources with their depth on one scale.
 
@@ -188,10 +166,14 @@ def on_one_scale(found: Sequence[Told]) -> list[Scaled]:
     if not found:
         return []
     base = max(found, key=lambda one: int(one.known.sum()))
+    width = base.known.shape[1]
     kept = []
     for one in found:
         some = thinned((base.known & one.known).ravel())
-        seen = camera_of(_places(base.region, some), base.near.ravel()[some], _at(one.place, some))
+        there = np.column_stack([some % width, some // width]) * STEP_PX + STEP_PX // 2
+        seen = camera_of(
+            there.astype(np.float32), base.near.ravel()[some], one.place.reshape(-1, 2)[some]
+        )
         if seen is None or seen.miss_px > MOST_MISS_PX:
             continue
         way = _way(base.near.ravel()[some], one.near.ravel()[some])
@@ -222,10 +204,6 @@ def _way(first: Floats, second: Floats) -> float:
     """Return 1 where two depths of the same pixels grow the same way, else -1."""
     signs = np.sign(first - np.median(first)) * np.sign(second - np.median(second))
     return -1.0 if float(signs.sum()) < 0 else 1.0
-
-
-def _at(place: Floats, some: npt.NDArray[np.int64]) -> Floats:
-    return place.reshape(-1, 2)[some]
 
 
 def align_by_depth(target: Target, found: Scaled, kit: Kit) -> Alignment | None:
@@ -268,7 +246,7 @@ def align_by_depth(target: Target, found: Scaled, kit: Kit) -> Alignment | None:
         usable=usable,
         levels=levels,
         error=error,
-        gain=log_gain(target.proxy, region, source.proxy, placed, both, error, kit),
+        gain=partial(log_gain, target.proxy, region, source.proxy, placed, both, error, kit),
         sharpness=float(np.sqrt(abs(np.linalg.det(source.matrix[:2, :2] / source.matrix[2, 2])))),
         nearness=np.asarray(near.reshape(height, width) * found.unit, np.float32),
     )

@@ -34,8 +34,8 @@ class Source:
     """One frame that gives pixels to another.
 
     ``offset`` is its distance in frames. ``shift`` (h, w, 2: x, y) says for each pixel of the
-    target's region how far away it lies on the source, in proxy pixels; ``gain`` (h/2, w/2,
-    3) is log2 of the factor from the source's light to the target's. ``pixels`` reads a
+    target's region how far away it lies on the source, in proxy pixels; ``gain`` returns log2
+    of the factor from the source's light to the target's, (h/2, w/2, 3). ``pixels`` reads a
     window of the source (coordinates of the plate from 0): linear, finite (h, w, 3), and
     1 where nothing may be taken. ``width`` and ``height`` are the plate's. ``covered`` reads
     less: 1 where nothing may be taken because of the matte.
@@ -43,7 +43,7 @@ class Source:
 
     offset: int
     shift: Floats
-    gain: Floats
+    gain: Callable[[], Floats]
     width: int
     height: int
     pixels: Callable[[Window], tuple[Floats, Bytes]]

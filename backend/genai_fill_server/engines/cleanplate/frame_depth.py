@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
+from typing import TypeVar
 
 import cv2
 import numba
@@ -33,10 +34,15 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     thinned,
 )
 from genai_fill_server.engines.cleanplate.splatting import contested
+from genai_fill_server.engines.cleanplate.tracks import STEP_PX, Track, nodes_of, shortest
 
 Mask = npt.NDArray[np.bool_]
 Chain = Callable[[int, int], "tuple[Proxy, Matrix] | None"]
 """Leads from a frame to another: its proxy and the main plane's matrix, None over a cut."""
+
+Hop = tuple[int, int]
+K = TypeVar("K")
+V = TypeVar("V")
 
 MOST_MISS_PX = 0.6
 LEAST_ALONG = 0.75
@@ -49,7 +55,7 @@ _PARALLAX_PERCENT = 98
 _LEAST_SHARE = 0.15
 _LEAST_POINTS = 50
 _ASKED, _TOO_NEAR, _FEW = 2, 0.12, 4000
-_MOST_MAPS, _MOST_VIEWS, _AT_ONCE = 64, 24, 4
+_MOST_MAPS, _MOST_VIEWS, _MOST_TRACKS, _AT_ONCE = 64, 24, 256, 4
 
 
 @dataclass(frozen=True)
@@ -89,13 +95,15 @@ class View:
 
 
 class FrameDepths:
-    """The depth of a shot's frames, made when asked for."""
+    """The depth of a shot's frames, and where their pixels are in each other. Made when asked."""
 
     def __init__(self, kit: Kit, chain: Chain) -> None:
         self._kit = kit
         self._chain = chain
+        self._others: OrderedDict[int, dict[int, Way]] = OrderedDict()
         self._maps: OrderedDict[int, FrameDepth | None] = OrderedDict()
-        self._views: OrderedDict[tuple[int, int], View] = OrderedDict()
+        self._views: OrderedDict[Hop, View] = OrderedDict()
+        self._tracks: OrderedDict[Hop, Track] = OrderedDict()
 
     def of(self, frames: Sequence[Proxy], run: Runner) -> list[FrameDepth | None]:
         """Return the depth of each of ``frames``; None where none can be measured.
@@ -105,22 +113,31 @@ class FrameDepths:
         new = [one for one in frames if one.frame not in self._maps]
         for start in range(0, len(new), _AT_ONCE):
             self._make(new[start : start + _AT_ONCE], run)
-        for one in frames:
-            self._maps.move_to_end(one.frame)
-        while len(self._maps) > max(_MOST_MAPS, len(frames)):
-            self._maps.popitem(last=False)
-        return [self._maps[one.frame] for one in frames]
+        return [_kept(self._maps, one.frame) for one in frames]
+
+    def followed(self, first: int, frames: Sequence[int], run: Runner) -> list[Floats | None]:
+        """Return where the `nodes_of` a frame are in ``frames``, (h, w, 2), NaN where unknown.
+
+        None for a frame to which no frames lead that are apart as those that measure depth.
+        """
+        ways = [shortest(first, frame, self.others) for frame in frames]
+        hops = [(a, b) for way in ways for a, b in pairwise(way)]
+        self._measure([hop for hop in hops if hop not in self._tracks], run)
+        jobs = [partial(_led, [_kept(self._tracks, hop) for hop in pairwise(way)]) for way in ways]
+        found = run(jobs)
+        _forget(self._tracks, max(_MOST_TRACKS, len(hops)))
+        return found
 
     def _make(self, frames: Sequence[Proxy], run: Runner) -> None:
-        others = {one.frame: self.others(one.frame) for one in frames}
-        self._measure(frames, others, run)
+        hops = [[(one.frame, other) for other in self.others(one.frame)] for one in frames]
+        self._measure([hop for own in hops for hop in own if hop not in self._views], run)
         # A map is made of its views once: they are large, and not kept.
-        views = [[self._views.pop((one.frame, n)) for n in others[one.frame]] for one in frames]
+        views = [[self._views.pop(hop) for hop in own] for own in hops]
         jobs = [partial(_depth_of_frame, *each) for each in zip(frames, views, strict=True)]
         for one, found in zip(frames, run(jobs), strict=True):
             self._maps[one.frame] = found
-        while len(self._views) > _MOST_VIEWS:
-            self._views.popitem(last=False)
+        _forget(self._maps, _MOST_MAPS)
+        _forget(self._views, _MOST_VIEWS)
 
     def others(self, frame: int) -> dict[int, Way]:
         """Return the frames that are to measure ``frame``, by number.
@@ -128,6 +145,12 @@ class FrameDepths:
         Near ones lose nothing behind an edge, far ones measure better; from both sides,
         because the target's own matte hides from one what it is filled with.
         """
+        if frame not in self._others:
+            self._others[frame] = self._found_others(frame)
+            _forget(self._others, 2 * _MOST_MAPS)
+        return self._others[frame]
+
+    def _found_others(self, frame: int) -> dict[int, Way]:
         found: dict[int, Way] = {}
         for apart, side in product(_APART, (-1, 1)):
             for step in range(apart, 0, -1):
@@ -141,20 +164,35 @@ class FrameDepths:
                     break
         return found
 
-    def _measure(
-        self,
-        frames: Sequence[Proxy],
-        others: dict[int, dict[int, Way]],
-        run: Runner,
-    ) -> None:
-        pairs: dict[tuple[int, int], Way] = {}
-        for one in frames:
-            for other, way in others[one.frame].items():
-                if (one.frame, other) not in self._views:
-                    pairs[min(one.frame, other), max(one.frame, other)] = way
+    def _measure(self, hops: Sequence[Hop], run: Runner) -> None:
+        pairs = {(min(hop), max(hop)): self.others(hop[0])[hop[1]] for hop in hops}
         jobs = [partial(_views, way, self._kit) for way in pairs.values()]
         for (low, high), (there, back) in zip(pairs, run(jobs), strict=True):
-            self._views[low, high], self._views[high, low] = there, back
+            for hop, view in (((low, high), there), ((high, low), back)):
+                self._views[hop] = view
+                self._tracks[hop] = Track.of(view.place, view.known)
+
+
+def _kept(found: OrderedDict[K, V], key: K) -> V:
+    """Return what is kept of ``key``, and let it be the last to go."""
+    found.move_to_end(key)
+    return found[key]
+
+
+def _forget(found: OrderedDict[K, V], most: int) -> None:
+    while len(found) > most:
+        found.popitem(last=False)
+
+
+def _led(tracks: Sequence[Track]) -> Floats | None:
+    """Return where a frame's nodes are at the end of ``tracks``; None without any."""
+    if not tracks:
+        return None
+    height, width = tracks[0].moved.shape[:2]
+    places = nodes_of(height * STEP_PX, width * STEP_PX)
+    for track in tracks:
+        places = track.led_on(places)
+    return places
 
 
 def _views(way: Way, kit: Kit) -> tuple[View, View]:

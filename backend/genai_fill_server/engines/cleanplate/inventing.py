@@ -167,7 +167,7 @@ class Inventor:
             if alignment is None:
                 return
             place = places_of(alignment, borrowed.lookup, factor, missing)
-            gain = borrowed.lookup.of_half().read(alignment.gain, missing)
+            gain = borrowed.lookup.of_half().read(alignment.gain(), missing)
         offset = np.array([key.window.x0, key.window.y0], np.float32)
         blocked = np.zeros(key.invented.shape, np.uint8)
         sampled = partial(self._kit.device.sampled, key.encoded, blocked)

@@ -259,7 +259,7 @@ class Patches:
         every = np.ones(len(lookup.x), np.bool_)
         if alignment is not None:
             place = places_of(alignment, lookup, factor, every)
-            return place, lookup.of_half().read(alignment.gain)
+            return place, lookup.of_half().read(alignment.gain())
         # Nothing round the hole is seen in both frames: the camera's motion must do.
         at = np.column_stack([lookup.x + target.region.x0, lookup.y + target.region.y0])
         place = moved(way.matrix, at.astype(np.float32)) * np.float32(factor)

@@ -226,7 +226,9 @@ def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[
     """Return the source's pixels (encoded, gain applied) for the hole pixels in ``only``."""
     place = shifted(source.shift, lookup, factor, only)
     encoded, found = from_source(source, place)
-    gain = lookup.of_half().read(source.gain, only)
+    if not found.any():
+        return encoded, found
+    gain = lookup.of_half().read(source.gain(), only)
     return within_reason(encoded, gain, found), found
 
 

@@ -110,8 +110,9 @@ class Hole:
         window = None if corners is None else touched(*corners, source.width, source.height)
         if window is None:
             return nothing
-        # Reading waits for a disk: not while others wait for the device.
+        # Reading waits for a disk, light for the device: not while others wait for that.
         pixels, blocked = source.pixels(window)
+        gain = source.gain()
         with self._turn():
             offset = torch.tensor([window.x0, window.y0], dtype=torch.float32, device=at.device)
             linear, closed = self._upload(pixels), self._upload(blocked) > 0
@@ -120,7 +121,7 @@ class Hole:
             if len(at) == 0:
                 return nothing
             x, y = self._x[at] * 0.5 - 0.25, self._y[at] * 0.5 - 0.25
-            return _Part(at, _lit(encoded, bilinear(self._upload(source.gain), x, y)))
+            return _Part(at, _lit(encoded, bilinear(self._upload(gain), x, y)))
 
     def _placed(self, source: Source, at: Tensor) -> Tensor:
         """Return where the pixels ``at`` lie on the source's plate, (m, 2)."""

@@ -246,7 +246,7 @@ class DeviceParity:
         source = Source(
             1,
             np.full((4, 4, 2), 1e9, np.float32),
-            np.zeros((2, 2, 3), np.float32),
+            lambda: np.zeros((2, 2, 3), np.float32),
             16,
             16,
             lambda window: pytest.fail("nothing of it is touched"),
@@ -309,7 +309,7 @@ def hole_of(random: np.random.Generator, count: int, factor: int):
 
         shift = np.full((height, width, 2), random.uniform(-6, 6), np.float32)
         gain = random.normal(0.3, 0.2, (height // 2, width // 2, 3)).astype(np.float32)
-        sources.append(Source(number + 1, shift, gain, plate[1], plate[0], read))
+        sources.append(Source(number + 1, shift, lambda gain=gain: gain, plate[1], plate[0], read))
     labels = random.integers(0, count, (height, width))
     weights = (labels == np.arange(count)[:, None, None]).astype(np.float32)
     x, y = random.uniform(4, 20, (2, 400)).astype(np.float32)

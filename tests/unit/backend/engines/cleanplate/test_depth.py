@@ -119,7 +119,7 @@ def _alignment(plane, place, nearness=None, odd=0.0):
         usable=np.ones(shape, np.bool_),
         levels=np.full(shape, 100.0 + odd, np.float32),
         error=np.zeros(shape, np.float32),
-        gain=np.zeros((shape[0] // 2, shape[1] // 2, 3), np.float32),
+        gain=lambda: np.zeros((shape[0] // 2, shape[1] // 2, 3), np.float32),
         sharpness=1.0,
         nearness=nearness,
     )

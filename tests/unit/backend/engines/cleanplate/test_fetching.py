@@ -36,7 +36,7 @@ class Plates:
 
         shift = np.full((HEIGHT, WIDTH, 2), (1.3, -0.4), np.float32)
         gain = np.full((HEIGHT // 2, WIDTH // 2, 3), 0.1 * number, np.float32)
-        return Source(number + 1, shift, gain, WIDTH, HEIGHT, pixels, covered)
+        return Source(number + 1, shift, lambda: gain, WIDTH, HEIGHT, pixels, covered)
 
 
 def _at(window: Window) -> tuple[slice, slice]:
