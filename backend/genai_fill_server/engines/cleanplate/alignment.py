@@ -19,7 +19,7 @@ from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.lighting import log_gain
-from genai_fill_server.engines.cleanplate.motion import corners_of, track
+from genai_fill_server.engines.cleanplate.motion import Pains, corners_of, track
 from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, is_sane, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.region import Region
@@ -30,10 +30,12 @@ _REFINE_POINTS = 120
 _ROUND_TRIP_PX = 0.7
 _FLOW_GAIN = 0.85
 _REFINE_PX = 3.0
+_LITTLE_PAINS = Pains(levels=1, turns=12, step_px=0.02)
 _RELIEF_PX = 2.5
 _RELIEF_STOPS = (0.12, 0.6)
 _RELIEF_SHARE = 0.03
 _UNEXPLAINED_SHARE = 0.05
+_FEW = 1 << 13
 _MINIMUM_FLOW_SIDE_PX = 32
 
 
@@ -139,8 +141,16 @@ def _exposed_as(target: Target, seen: Bytes, usable: Mask) -> Bytes:
     both = usable & target.known
     if int(both.sum()) < 16:
         return seen
-    offset = float(np.median(target.levels[both].astype(np.int16) - seen[both]))
-    return np.asarray(np.clip(seen.astype(np.float32) + offset, 0.0, 255.0), np.uint8)
+    exposed = seen.astype(np.float32) + np.float32(offset_of(target.levels, seen, both))
+    return np.asarray(np.clip(exposed, 0.0, 255.0), np.uint8)
+
+
+def offset_of(levels: Bytes, seen: Bytes | Floats, both: Mask) -> float:
+    """Return the median of how much ``levels`` are over ``seen`` on a sample of ``both``."""
+    some = np.flatnonzero(both)
+    some = some[:: max(1, len(some) // _FEW)]
+    apart = levels.ravel()[some].astype(np.float32) - seen.ravel()[some]
+    return float(np.median(apart)) if len(some) else 0.0
 
 
 def _mismatch(target: Target, seen: Bytes, usable: Mask) -> float:
@@ -155,14 +165,13 @@ def _mismatch(target: Target, seen: Bytes, usable: Mask) -> float:
 def _refined(
     target: Target, seen: Bytes, usable: Mask, local: Matrix, motion: Motion
 ) -> Matrix | None:
-    before, after = track(target.levels, seen, target.points, 2)
+    # A chain drifts by little; what moves further belongs to another plane.
+    before, after = track(target.levels, seen, target.points, _LITTLE_PAINS, _REFINE_PX)
     if len(after) == 0:
         return None
     rows = np.clip(np.rint(after[:, 1]).astype(np.int64), 0, usable.shape[0] - 1)
     columns = np.clip(np.rint(after[:, 0]).astype(np.int64), 0, usable.shape[1] - 1)
-    # A chain drifts by little; what moves further belongs to another plane.
-    near = np.linalg.norm(after - before, axis=1) < _REFINE_PX
-    good = usable[rows, columns] & near
+    good = usable[rows, columns]
     correction = fit(before[good], after[good], motion, target.levels.shape)
     if correction is None or not is_sane(correction, *target.region.size):
         return None

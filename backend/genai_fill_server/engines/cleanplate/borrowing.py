@@ -23,7 +23,6 @@ from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, cam
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
     best_frames,
-    choose,
     coarse_hole,
     coverage,
     coverage_of_planes,
@@ -47,6 +46,7 @@ from genai_fill_server.engines.cleanplate.planes import Matrix, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy, hole_of
 from genai_fill_server.engines.cleanplate.region import Region, bounds, region_round
 from genai_fill_server.engines.cleanplate.transfer import Holes, Lookup, source_of
+from genai_fill_server.engines.cleanplate.weighing import choose
 from genai_fill_server.service.ports import Shot, Watch
 
 Mask = npt.NDArray[np.bool_]
@@ -336,7 +336,7 @@ class Borrower:
             return Gathered.empty(len(lookup.x))
         self._watch.check()
         device = self.kit.device
-        weights = choose(target, aligned, device)
+        weights = choose(target, aligned, device, self.parallel)
         sources = [source_of(self._shot, a, target.proxy.frame) for a in aligned]
         places = (lookup.x, lookup.y)
         return device.gather(sources, weights, places, self.proxies.factor, self.parallel)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, grid_of
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Target, grid_of, offset_of
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
 from genai_fill_server.engines.cleanplate.frame_depth import (
     LEAST_ALONG,
@@ -213,6 +213,7 @@ def align_by_depth(target: Target, found: Scaled, kit: Kit) -> Alignment | None:
         found.told.camera.matrix,
         depth.depth,
         depth.known,
+        depth.ranges,
         found.nearer,
         _TOLERANCE,
         (region.x0, region.y0),
@@ -234,8 +235,8 @@ def align_by_depth(target: Target, found: Scaled, kit: Kit) -> Alignment | None:
     usable = np.asarray((closed > 0) & free, np.bool_)
     seen = device.followed(source.proxy.levels, placed)
     check = usable & target.known
-    offset = np.median(target.levels[check] - seen[check]) if check.any() else 0.0
-    levels = np.clip(seen + np.float32(offset), 0.0, 255.0).astype(np.float32)
+    offset = np.float32(offset_of(target.levels, seen, check))
+    levels = np.clip(seen + offset, 0.0, 255.0).astype(np.float32)
     difference = np.abs(target.levels - levels) / np.float32(LEVELS_PER_STOP)
     both = check.astype(np.float32)
     error = device.membrane(np.minimum(difference, np.float32(2.0)), both, 4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,9 @@ import numpy.typing as npt
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.planes import Matrix
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 Mask = npt.NDArray[np.bool_]
-T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """Runs jobs beside each other and returns their results in order. May cancel."""
-
-    def __call__(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """Return what each of ``jobs`` returns."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +115,13 @@ class Device(Protocol):
     def membrane(self, values: Floats, weight: Floats, smoothing_px: int) -> Floats:
         """Do what `diffusion.membrane` does."""
 
-    def apart(self, levels: Floats, usable: Mask, several: bool) -> Floats:
-        """Do what `choice.apart` does: how far each source stands from what most say."""
+    def apart(
+        self, levels: Floats, usable: Mask, several: bool, run: Runner = one_by_one
+    ) -> Floats:
+        """Do what `weighing.apart` does: how far each source stands from what most say."""
 
-    def weighed(self, price: Floats, planes: Sequence[int]) -> Floats:
-        """Do what `choice.weighed` does: turn costs of sources into their weights."""
+    def weighed(self, price: Floats, planes: Sequence[int], run: Runner = one_by_one) -> Floats:
+        """Do what `weighing.weighed` does: turn costs of sources into their weights."""
 
     def sampled(self, encoded: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
         """Do what `transfer.sampled` does: Lanczos samples, and which of them exist."""

@@ -14,14 +14,11 @@ from functools import partial
 from itertools import pairwise, product
 from typing import TypeVar
 
-import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from genai_fill_server.engines.cleanplate.alignment import grid_of
-from genai_fill_server.engines.cleanplate.device import Runner
-from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
+from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.planes import Matrix, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
@@ -33,8 +30,10 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     share_along,
     thinned,
 )
-from genai_fill_server.engines.cleanplate.splatting import contested
+from genai_fill_server.engines.cleanplate.splatting import contested, ranges_of
 from genai_fill_server.engines.cleanplate.tracks import STEP_PX, Track, nodes_of, shortest
+from genai_fill_server.engines.cleanplate.views import View, Way, views_of
+from genai_fill_server.engines.cleanplate.waves import Runner
 
 Mask = npt.NDArray[np.bool_]
 Chain = Callable[[int, int], "tuple[Proxy, Matrix] | None"]
@@ -50,7 +49,6 @@ LEAST_PARALLAX_PX = 1.0
 
 _APART = (2, 5)
 _AGREED_PX = 1.0
-_ROUND_TRIP_PX = 0.7
 _PARALLAX_PERCENT = 98
 _LEAST_SHARE = 0.15
 _LEAST_POINTS = 50
@@ -63,35 +61,13 @@ class FrameDepth:
     """A frame's relative depth (h, w), and where it is known (h, w). Up to a projective map.
 
     ``nearer`` above 0 says that more depth is nearer to the camera, below 0 that less is; how
-    far from 0, how surely.
+    far from 0, how surely. ``ranges`` are the `splatting.ranges_of` depth.
     """
 
     depth: Floats
     known: Mask
     nearer: float
-
-
-@dataclass(frozen=True)
-class Way:
-    """Two frames, the earlier first, and the main plane's matrix from it to the other."""
-
-    first: Proxy
-    second: Proxy
-    matrix: Matrix
-
-
-@dataclass(frozen=True)
-class View:
-    """Where the pixels of one frame lie in another.
-
-    ``place`` (h, w, 2: x, y), ``known`` (h, w) where it was measured, ``matrix`` the main
-    plane's way there.
-    """
-
-    other: Proxy
-    place: Floats
-    known: Mask
-    matrix: Matrix
+    ranges: Floats
 
 
 class FrameDepths:
@@ -166,7 +142,7 @@ class FrameDepths:
 
     def _measure(self, hops: Sequence[Hop], run: Runner) -> None:
         pairs = {(min(hop), max(hop)): self.others(hop[0])[hop[1]] for hop in hops}
-        jobs = [partial(_views, way, self._kit) for way in pairs.values()]
+        jobs = [partial(views_of, way, self._kit) for way in pairs.values()]
         for (low, high), (there, back) in zip(pairs, run(jobs), strict=True):
             for hop, view in (((low, high), there), ((high, low), back)):
                 self._views[hop] = view
@@ -195,59 +171,6 @@ def _led(tracks: Sequence[Track]) -> Floats | None:
     return places
 
 
-def _views(way: Way, kit: Kit) -> tuple[View, View]:
-    """Measure dense flow between two frames from where a plane leads; (there, back)."""
-    device = kit.device
-    first, second, matrix = way.first, way.second, way.matrix
-    height, width = first.levels.shape
-    free = first.valid > 0
-    seen = device.warped(second.levels, matrix, (width, height))
-    usable = device.warped(second.valid, matrix, (width, height)) > 254
-    one, other = without_object(first.levels, free, seen, usable)
-    flow, back = kit.flow.both_ways(one, other)
-    grid = grid_of(height, width)
-    there = grid + flow
-    trip = flow + device.followed(back, there)
-    lands = device.followed(usable.astype(np.float32), there) > 0.99
-    known = inner(free) & lands & returns(trip)
-    place = moved(matrix, there.reshape(-1, 2)).reshape(grid.shape)
-    inverse = np.asarray(np.linalg.inv(matrix), np.float64)
-    flat = moved(inverse, grid.reshape(-1, 2)).reshape(grid.shape)
-    inside = ((flat >= 0) & (flat <= [width - 1, height - 1])).all(axis=-1)
-    back_there = device.followed(back, flat)
-    origin = flat + back_there
-    trip = back_there + device.followed(flow, origin)
-    lands = device.followed(free.astype(np.float32), origin) > 0.99
-    known_back = inner(second.valid > 0) & inside & lands & returns(trip)
-    return (
-        View(second, place, np.asarray(known, np.bool_), matrix),
-        View(first, np.asarray(origin, np.float32), np.asarray(known_back, np.bool_), inverse),
-    )
-
-
-def without_object(levels: Bytes, free: Mask, seen: Bytes, usable: Mask) -> tuple[Bytes, Bytes]:
-    """Return two pictures of the same place with no object in either, at one exposure.
-
-    ``free`` and ``usable`` are where ``levels`` and ``seen`` show background. Where one hides
-    it the other is put in its place, so flow between them is not pulled along by an object.
-    """
-    both = free & usable
-    offset = np.median(levels[both].astype(np.int16) - seen[both]) if both.any() else 0.0
-    exposed = np.clip(seen.astype(np.float32) + np.float32(offset), 0, 255).astype(np.uint8)
-    first: Bytes = np.where(free | ~usable, levels, exposed)
-    return first, np.where(usable, exposed, first)
-
-
-def inner(free: Mask) -> Mask:
-    """Return ``free`` less two pixels at its borders: flow there looks at what is beyond."""
-    return np.asarray(cv2.erode(free.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0, np.bool_)
-
-
-def returns(trip: Floats) -> Mask:
-    """Return where the way there and back (h, w, 2) ends where it began."""
-    return np.asarray(np.hypot(trip[..., 0], trip[..., 1]) < _ROUND_TRIP_PX, np.bool_)
-
-
 def _depth_of_frame(frame: Proxy, views: Sequence[View]) -> FrameDepth | None:
     """Return what a frame's views tell of its depth."""
     if not views:
@@ -273,7 +196,8 @@ def _depth_of_frame(frame: Proxy, views: Sequence[View]) -> FrameDepth | None:
         used.append((view, camera))
     if known.mean() < _LEAST_SHARE:
         return None
-    return FrameDepth(depth, known, _nearer(frame, depth, known, used[-_ASKED:]))
+    nearer = _nearer(frame, depth, known, used[-_ASKED:])
+    return FrameDepth(depth, known, nearer, ranges_of(depth, known))
 
 
 def _nearer(

@@ -27,6 +27,7 @@ _ENOUGH_PX = 32
 _AGREED_STOPS, _APART_STOPS = 0.2, 0.45
 _MEAN_PX = 5
 _SPREAD_PX = 6
+_MOST_PX = 96 * 96
 
 
 def log_gain(
@@ -56,21 +57,34 @@ def log_gain(
     weight *= np.exp(-4.0 * _halved(error, height, width)).astype(np.float32)
     if float(weight.sum()) < 4.0:
         return np.zeros((height, width, 3), np.float32)
-    return _gain_of(wanted, given, weight, kit.device)
+    if height * width <= _MOST_PX:
+        return _gain_of(wanted, given, weight, kit.device)
+    # Light is smooth: round a large hole half the size tells it as well.
+    wanted, given, weight = (
+        _halved(plane, -(-height // 2), -(-width // 2)) for plane in (wanted, given, weight)
+    )
+    found = _gain_of(wanted, given, weight, kit.device, reduced=2)
+    size = (2 * found.shape[1], 2 * found.shape[0])
+    return np.asarray(cv2.resize(found, size)[:height, :width], np.float32)
 
 
-def _gain_of(wanted: Floats, given: Floats, weight: Floats, device: Device) -> Floats:
+def _gain_of(
+    wanted: Floats, given: Floats, weight: Floats, device: Device, reduced: int = 1
+) -> Floats:
+    """Return log2 of the factor from ``given`` to ``wanted`` (h, w, 3), ``reduced`` so often."""
+    mean_px, spread_px = _MEAN_PX // reduced, _SPREAD_PX // reduced
     floor = np.float32(max(1e-5, 0.02 * float(np.median(np.abs(wanted)))))
     ratio = np.log2(
-        np.maximum(_mean(wanted, weight), floor) / np.maximum(_mean(given, weight), floor)
+        np.maximum(_mean(wanted, weight, mean_px), floor)
+        / np.maximum(_mean(given, weight, mean_px), floor)
     )
     # A pixel of misalignment at a strong edge changes a mean more than any light does.
-    weight = weight / (1.0 + 30.0 * _contrast(given, weight) ** 2)
+    weight = weight / (1.0 + 30.0 * _contrast(given, weight, mean_px) ** 2)
     strong = weight > 0.5 * float(weight.max())
     overall = np.array([np.median(ratio[..., c][strong]) for c in range(3)], np.float32)
     most = _most_stops(wanted, given, strong, overall, floor)
     local = np.clip(ratio - overall, -_MAXIMUM_LOCAL_STOPS, _MAXIMUM_LOCAL_STOPS)
-    surface = device.membrane(local.astype(np.float32), weight, _SPREAD_PX)
+    surface = device.membrane(local.astype(np.float32), weight, spread_px)
     return np.asarray(np.clip(overall, -most, most) + surface, np.float32)
 
 
@@ -93,15 +107,15 @@ def _most_stops(
     return _UNTRUSTED_STOPS + float(trust) * (_MAXIMUM_GLOBAL_STOPS - _UNTRUSTED_STOPS)
 
 
-def _contrast(light: Floats, weight: Floats) -> Floats:
+def _contrast(light: Floats, weight: Floats, radius_px: int) -> Floats:
     """Return how much light varies about its local mean, relative to it, (h, w)."""
     level = np.maximum(light.mean(axis=2), 0.0)
-    mean = _mean(level[..., None], weight)[..., 0]
+    mean = _mean(level[..., None], weight, radius_px)[..., 0]
     apart = np.abs(level - mean)[..., None]
-    return np.asarray(_mean(apart, weight)[..., 0] / np.maximum(mean, 1e-6), np.float32)
+    return np.asarray(_mean(apart, weight, radius_px)[..., 0] / np.maximum(mean, 1e-6), np.float32)
 
 
-def _mean(light: Floats, weight: Floats, radius_px: int = _MEAN_PX) -> Floats:
+def _mean(light: Floats, weight: Floats, radius_px: int) -> Floats:
     side = (2 * radius_px + 1, 2 * radius_px + 1)
     mass = cv2.blur(weight, side)
     total = cv2.blur(light * weight[..., None], side).reshape(light.shape)

@@ -148,35 +148,56 @@ def corners_of(levels: Bytes, mask: Bytes, limit: int) -> Points:
     return np.concatenate(found).astype(np.float32)
 
 
-def track(first: Bytes, second: Bytes, points: Points, levels: int) -> tuple[Points, Points]:
+@dataclass(frozen=True)
+class Pains:
+    """How hard points are followed: pyramid levels, turns a level, when a step (px) is none."""
+
+    levels: int
+    turns: int = 30
+    step_px: float = 0.01
+
+
+_ALL_PAINS = Pains(levels=4)
+
+
+def track(
+    first: Bytes, second: Bytes, points: Points, pains: Pains, most_px: float = np.inf
+) -> tuple[Points, Points]:
     """Follow points from one image to another; keep those that come back.
 
-    Returns (points in the first, points in the second), both (n, 2).
+    Returns (points in the first, points in the second), both (n, 2): those that have moved by
+    at most ``most_px``.
     """
     if len(points) == 0:
         return points, points
-    start = points.reshape(-1, 1, 2)
-    there, ok_there = _followed(first, second, start, levels)
-    back, ok_back = _followed(second, first, there, levels)
-    distance = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
-    good = (ok_there.ravel() > 0) & (ok_back.ravel() > 0) & (distance < _ROUND_TRIP_PX)
-    return points[good], np.asarray(there.reshape(-1, 2)[good], np.float32)
+    there, ok = _followed(first, second, points, pains)
+    near = ok & (np.linalg.norm(there - points, axis=1) <= most_px)
+    points, there = points[near], there[near]
+    if len(points) == 0:
+        return points, there
+    back, ok = _followed(second, first, there, pains)
+    good = ok & (np.linalg.norm(back - points, axis=1) < _ROUND_TRIP_PX)
+    return points[good], there[good]
 
 
 def _followed(
-    first: Bytes, second: Bytes, start: Points, levels: int
-) -> tuple[Points, npt.NDArray[np.uint8]]:
-    guess = start.copy()
+    first: Bytes, second: Bytes, points: Points, pains: Pains
+) -> tuple[Points, npt.NDArray[np.bool_]]:
+    start = np.ascontiguousarray(points).reshape(-1, 1, 2)
     there, ok, _ = cv2.calcOpticalFlowPyrLK(
         first,
         second,
         start,
-        guess,
+        start.copy(),
         winSize=_TRACK_WINDOW_PX,
-        maxLevel=levels,
-        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01),
+        maxLevel=pains.levels,
+        criteria=(
+            cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT,
+            pains.turns,
+            pains.step_px,
+        ),
     )
-    return np.asarray(there, np.float32), np.asarray(ok, np.uint8)
+    return np.asarray(there.reshape(-1, 2), np.float32), np.asarray(ok.ravel() > 0, np.bool_)
 
 
 def warped(image: Bytes, matrix: Matrix, size: tuple[int, int], linear: bool = True) -> Bytes:
@@ -244,7 +265,7 @@ class CameraMotion:
 
     def _measured(self, first: Proxy, second: Proxy) -> Step:
         points = corners_of(first.levels, _eroded(first.valid, 3), _MAX_POINTS)
-        before, after = track(first.levels, second.levels, points, 4)
+        before, after = track(first.levels, second.levels, points, _ALL_PAINS)
         inside = _lookup(_eroded(second.valid, 3), after)
         before, after = before[inside], after[inside]
         matrices, planes = planes_of(before, after, self._motion, first.levels.shape)

@@ -99,13 +99,32 @@ def share_along(way: Doubles, there: Floats, shift: Floats, least_px: float) -> 
     return float((across / length < _ALONG * size[long]).mean())
 
 
+@numba.njit(
+    "void(float64[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1])", cache=True, nogil=True
+)
+def _depths(camera, here, there, found):  # type: ignore[no-untyped-def]
+    """Set ``found`` (n,) to the depth that is nearest to explaining ``there``."""
+    for i in range(len(here)):
+        x, y = np.float64(here[i, 0]), np.float64(here[i, 1])
+        u, v = np.float64(there[i, 0]), np.float64(there[i, 1])
+        flat_x = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2]
+        flat_y = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2]
+        flat_w = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2]
+        ahead_x, ahead_y = camera[0, 3] - u * camera[2, 3], camera[1, 3] - v * camera[2, 3]
+        gap = ahead_x * (u * flat_w - flat_x) + ahead_y * (v * flat_w - flat_y)
+        found[i] = gap / max(ahead_x * ahead_x + ahead_y * ahead_y, 1e-12)
+
+
 def depth_of(camera: Doubles, here: Floats, there: Floats) -> Floats:
     """Return the relative depth (n,) of pixels ``here`` (n, 2) that ``camera`` sees ``there``."""
-    flat = mapped(camera[:, :3], np.c_[here, np.ones(len(here))])
-    ahead = camera[:2, 3] - there * camera[2, 3]
-    gap = there * flat[:, 2:] - flat[:, :2]
-    square = (ahead**2).sum(axis=1)
-    return np.asarray((ahead * gap).sum(axis=1) / np.maximum(square, 1e-12), np.float32)
+    found = np.empty(len(here), np.float32)
+    _depths(
+        np.ascontiguousarray(camera),
+        np.ascontiguousarray(here, np.float32),
+        np.ascontiguousarray(there, np.float32),
+        found,
+    )
+    return found
 
 
 def seen_at(camera: Doubles, here: Floats, depth: Floats) -> tuple[Floats, Mask]:
@@ -140,48 +159,73 @@ def camera_of(here: Floats, depth: Floats, there: Floats) -> Camera | None:
 
 
 @numba.njit(
-    "void(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1],"
-    " float64[::1])",
+    "int64(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64, boolean,"
+    " float64[:, ::1], float64[::1])",
     cache=True,
     nogil=True,
 )
-def _normal_equations(points, u, v, weight, normal, right):  # type: ignore[no-untyped-def]
-    """Add up the normal equations of u (p3 . w) = p1 . w, v (p3 . w) = p2 . w, p3[2] = 1."""
-    row = np.zeros(11)
+def _moments(points, u, v, matrix, scale, weighed, sums, miss):  # type: ignore[no-untyped-def]
+    """Add up what the fit of a camera needs of points (n, 4) that are seen at (u, v).
+
+    ``sums`` (4, 16) are of their 4 x 4 products, weighted, times 1, u, v, and u u + v v. If
+    ``weighed``, a point counts by how little ``matrix`` misses it, which goes into ``miss`` in
+    px. Returns how many points are behind the camera.
+    """
+    products, behind = np.empty(16), 0
     for i in range(len(u)):
-        for second in range(2):
-            told = v[i] if second else u[i]
-            row[:] = 0.0
+        x, y, one, g = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
+        weight = 1.0
+        if weighed:
+            seen_w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * one + matrix[2, 3] * g
+            behind += seen_w < _IN_FRONT
+            inverse = 1.0 / max(seen_w, _IN_FRONT)
+            off_x = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * one + matrix[0, 3] * g
+            off_y = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * one + matrix[1, 3] * g
+            off_x, off_y = off_x * inverse - u[i], off_y * inverse - v[i]
+            square = scale * scale * (off_x * off_x + off_y * off_y)
+            miss[i] = np.sqrt(square)
+            weight = inverse * inverse / (1.0 + square / (_SPREAD_PX * _SPREAD_PX))
+        for j in range(4):
             for k in range(4):
-                row[4 * second + k] = points[i, k]
-            row[8] = -told * points[i, 0]
-            row[9] = -told * points[i, 1]
-            row[10] = -told * points[i, 3]
-            for j in range(11):
-                part = weight[i] * row[j]
-                if part != 0.0:
-                    right[j] += part * told
-                    for k in range(11):
-                        normal[j, k] += part * row[k]
+                products[4 * j + k] = weight * points[i, j] * points[i, k]
+        both = u[i] * u[i] + v[i] * v[i]
+        for k in range(16):
+            sums[0, k] += products[k]
+            sums[1, k] += u[i] * products[k]
+            sums[2, k] += v[i] * products[k]
+            sums[3, k] += both * products[k]
+    return behind
+
+
+_THIRD = [0, 1, 3]
+"""What of a point the third row of a camera is multiplied by, whose own third entry is 1."""
+
+
+def _solved(sums: Doubles) -> Doubles:
+    """Return the matrix (3, 4) that solves u (p3 . w) = p1 . w, v (p3 . w) = p2 . w, p3[2] = 1."""
+    plain, by_u, by_v, by_both = sums.reshape(4, 4, 4)
+    normal, right = 1e-9 * np.eye(11), np.zeros(11)
+    normal[0:4, 0:4] += plain
+    normal[4:8, 4:8] += plain
+    normal[0:4, 8:11], normal[4:8, 8:11] = -by_u[:, _THIRD], -by_v[:, _THIRD]
+    normal[8:11, 0:4], normal[8:11, 4:8] = -by_u[_THIRD], -by_v[_THIRD]
+    normal[8:11, 8:11] += by_both[np.ix_(_THIRD, _THIRD)]
+    right[0:4], right[4:8], right[8:11] = by_u[:, 2], by_v[:, 2], -by_both[_THIRD, 2]
+    solved = np.linalg.solve(normal, right)
+    return np.stack([solved[0:4], solved[4:8], np.insert(solved[8:11], 2, 1.0)])
 
 
 def _fitted(points: Doubles, there: Floats, scale: float) -> Camera | None:
     """Fit a camera to points (n, 4) and places (n, 2), both about 1; a unit is ``scale`` px."""
     u, v = np.ascontiguousarray(there.T, np.float64)
-    points = np.ascontiguousarray(points)
-    weight, matrix, miss = np.ones(len(u)), np.zeros((3, 4)), np.zeros(len(u))
-    for _ in range(_ROUNDS):
-        normal, right = np.zeros((11, 11)), np.zeros(11)
-        _normal_equations(points, u, v, weight, normal, right)
-        solved = np.linalg.solve(normal + 1e-9 * np.eye(11), right)
-        matrix[0], matrix[1] = solved[0:4], solved[4:8]
-        matrix[2] = solved[8], solved[9], 1.0, solved[10]
-        seen = mapped(matrix, points)
-        if float((seen[:, 2] < _IN_FRONT).mean()) > 0.2:
+    points, matrix, miss = np.ascontiguousarray(points), np.zeros((3, 4)), np.zeros(len(u))
+    for turn in range(_ROUNDS + 1):
+        sums = np.zeros((4, 16))
+        behind = _moments(points, u, v, matrix, scale, turn > 0, sums, miss)
+        if behind > 0.2 * len(u):
             return None
-        safe = np.maximum(seen[:, 2], _IN_FRONT)
-        miss = scale * np.hypot(seen[:, 0] / safe - u, seen[:, 1] / safe - v)
-        weight = 1.0 / (1.0 + (miss / _SPREAD_PX) ** 2) / safe**2
+        if turn < _ROUNDS:
+            matrix = _solved(sums)
     miss_px = float(np.median(miss))
     # No comparison with a limit turns away what is not a number.
     return Camera(matrix, miss_px) if np.isfinite(miss_px) else None

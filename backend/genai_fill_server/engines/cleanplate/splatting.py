@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
+from genai_fill_server.engines.cleanplate.kernels import inside
 
 Mask = npt.NDArray[np.bool_]
 
@@ -14,8 +15,11 @@ _LEAST_SHARE = 0.05
 _LEAST_MASS = np.float32(0.2)
 _IN_FRONT = 0.05
 
+BLOCK_PX = 16
+"""The side of blocks that are left out as a whole where none of their pixels can land."""
 
-@numba.njit(inline="always")
+
+@inside
 def _projected(camera, x, y, depth):  # type: ignore[no-untyped-def]
     """Return where a camera sees a pixel, and the third coordinate there."""
     w = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] + camera[2, 3] * depth
@@ -25,7 +29,7 @@ def _projected(camera, x, y, depth):  # type: ignore[no-untyped-def]
     return u, v, w
 
 
-@numba.njit(inline="always")
+@inside
 def _lands(u, v, w, border, width, height):  # type: ignore[no-untyped-def]
     """Whether a place is in front of the camera and at most ``border`` outside the picture."""
     return (
@@ -33,7 +37,7 @@ def _lands(u, v, w, border, width, height):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(nogil=True)
+@inside
 def _put(u, v, source, nearest, sums, mass):  # type: ignore[no-untyped-def]
     """Add a pixel's own place to the up to four pixels that it lands between."""
     x, y, near, tolerance = source
@@ -47,7 +51,7 @@ def _put(u, v, source, nearest, sums, mass):  # type: ignore[no-untyped-def]
                 sums[row, column, 1] += share * y
 
 
-@numba.njit(nogil=True)
+@inside
 def _come_near(u, v, near, nearest):  # type: ignore[no-untyped-def]
     """Keep how near the nearest is on the up to four pixels that one lands between."""
     x0, y0 = int(np.floor(u)), int(np.floor(v))
@@ -58,35 +62,82 @@ def _come_near(u, v, near, nearest):  # type: ignore[no-untyped-def]
                 nearest[row, column] = max(nearest[row, column], near)
 
 
+@numba.njit("void(float32[:, ::1], boolean[:, ::1], float32[:, :, ::1])", cache=True, nogil=True)
+def _ranges(depth, known, found):  # type: ignore[no-untyped-def]
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            if known[y, x]:
+                row, column = y // BLOCK_PX, x // BLOCK_PX
+                found[row, column, 0] = min(found[row, column, 0], depth[y, x])
+                found[row, column, 1] = max(found[row, column, 1], depth[y, x])
+
+
+def ranges_of(depth: Floats, known: Mask) -> Floats:
+    """Return the least and most depth of each block of `BLOCK_PX` pixels, (h, w, 2).
+
+    Infinity and minus infinity where nothing of a block is known.
+    """
+    height, width = (-(-side // BLOCK_PX) for side in depth.shape)
+    found = np.full((height, width, 2), np.inf, np.float32)
+    found[..., 1] = -np.inf
+    _ranges(depth, known, found)
+    return found
+
+
+@inside
+def _may_land(camera, row, column, least, most, corner, size):  # type: ignore[no-untyped-def]
+    """Whether any pixel of a block may land in the picture. Its corners hold all between them."""
+    left = top = np.inf
+    right = bottom = -np.inf
+    for corner_of_block in range(8):
+        x = (column + (corner_of_block & 1)) * BLOCK_PX
+        y = (row + ((corner_of_block >> 1) & 1)) * BLOCK_PX
+        u, v, w = _projected(camera, x, y, most if corner_of_block & 4 else least)
+        if not w > _IN_FRONT:
+            return True
+        left, right = min(left, u), max(right, u)
+        top, bottom = min(top, v), max(bottom, v)
+    across = right >= corner[0] - 1.0 and left <= corner[0] + size[0] + 1.0
+    return across and bottom >= corner[1] - 1.0 and top <= corner[1] + size[1] + 1.0
+
+
 @numba.njit(
-    "void(float64[:, ::1], float32[:, ::1], boolean[:, ::1], float64[::1], float64, float64,"
-    " float32[:, ::1], float32[:, :, ::1], float32[:, ::1])",
+    "void(float64[:, ::1], float32[:, ::1], boolean[:, ::1], float32[:, :, ::1], float64[::1],"
+    " float64, float64, float32[:, ::1], float32[:, :, ::1], float32[:, ::1])",
     cache=True,
     nogil=True,
 )
-def _carry(camera, depth, known, corner, scale, tolerance, nearest, sums, mass):  # type: ignore[no-untyped-def]
+def _carry(  # type: ignore[no-untyped-def]
+    camera, depth, known, ranges, corner, scale, tolerance, nearest, sums, mass
+):
     """Add the places of known pixels where nothing nearer than they lands."""
-    height, width = mass.shape
+    size = mass.shape[1], mass.shape[0]
     for turn in range(2):
-        for y in range(depth.shape[0]):
-            for x in range(depth.shape[1]):
-                if not known[y, x]:
+        for row in range(ranges.shape[0]):
+            for column in range(ranges.shape[1]):
+                least, most = ranges[row, column, 0], ranges[row, column, 1]
+                if least > most or not _may_land(camera, row, column, least, most, corner, size):
                     continue
-                u, v, w = _projected(camera, x, y, depth[y, x])
-                u, v = u - corner[0], v - corner[1]
-                if not _lands(u, v, w, 1.0, width, height):
-                    continue
-                if turn == 0:
-                    _come_near(u, v, scale * depth[y, x], nearest)
-                else:
-                    source = x, y, scale * depth[y, x], tolerance
-                    _put(u, v, source, nearest, sums, mass)
+                for y in range(row * BLOCK_PX, min((row + 1) * BLOCK_PX, depth.shape[0])):
+                    for x in range(column * BLOCK_PX, min((column + 1) * BLOCK_PX, depth.shape[1])):
+                        if not known[y, x]:
+                            continue
+                        u, v, w = _projected(camera, x, y, depth[y, x])
+                        u, v = u - corner[0], v - corner[1]
+                        if not _lands(u, v, w, 1.0, size[0], size[1]):
+                            continue
+                        if turn == 0:
+                            _come_near(u, v, scale * depth[y, x], nearest)
+                        else:
+                            source = x, y, scale * depth[y, x], tolerance
+                            _put(u, v, source, nearest, sums, mass)
 
 
 def carried(
     camera: npt.NDArray[np.float64],
     depth: Floats,
     known: Mask,
+    ranges: Floats,
     nearer: float,
     tolerance: float,
     corner: tuple[int, int],
@@ -94,10 +145,10 @@ def carried(
 ) -> tuple[Floats, Mask]:
     """Carry a frame's pixels through a camera; return where each came from, and where any did.
 
-    ``depth`` and ``known`` (h, w) are the frame's; ``nearer`` times depth grows towards the
-    camera, and what is more than ``tolerance`` farther on that scale than the nearest at a
-    pixel is hidden. The result (height, width[, 2: x, y]) is of ``size`` (width, height) from
-    ``corner`` (x, y) on. Where nothing lands the place is (0, 0).
+    ``depth`` and ``known`` (h, w) are the frame's, ``ranges`` their `ranges_of`; ``nearer``
+    times depth grows towards the camera, and what is more than ``tolerance`` farther on that
+    scale than the nearest at a pixel is hidden. The result (height, width[, 2: x, y]) is of
+    ``size`` (width, height) from ``corner`` (x, y) on. Where nothing lands the place is (0, 0).
     """
     width, height = size
     nearest = np.full((height, width), -np.inf, np.float32)
@@ -106,6 +157,7 @@ def carried(
         np.ascontiguousarray(camera, np.float64),
         depth,
         known,
+        ranges,
         np.array(corner, np.float64),
         nearer,
         tolerance,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Alignment
-from genai_fill_server.engines.cleanplate.device import Gathered, Runner, Source
+from genai_fill_server.engines.cleanplate.device import Gathered, Source
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
     Floats,
@@ -28,7 +28,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
 from genai_fill_server.engines.cleanplate.kernels import lanczos_table, look, sample
 from genai_fill_server.engines.cleanplate.proxies import hole_of
 from genai_fill_server.engines.cleanplate.region import Region
-from genai_fill_server.engines.cleanplate.waves import one_by_one
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 from genai_fill_server.service.ports import Shot
 
 Mask = npt.NDArray[np.bool_]
@@ -264,8 +264,9 @@ def _parts(count: int) -> list[slice]:
 
 def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
     """Return each source's weight for the hole's pixels, without traces of others."""
-    planes = [lookup.read(np.ascontiguousarray(plane)) for plane in weights]
-    return [np.where(plane > LEAST_WEIGHT, plane, 0.0).astype(np.float32) for plane in planes]
+    nothing = np.zeros(len(lookup.x), np.float32)
+    shares = [lookup.read(plane) if plane.any() else nothing for plane in weights]
+    return [np.where(plane > LEAST_WEIGHT, plane, np.float32(0.0)) for plane in shares]
 
 
 def gather(

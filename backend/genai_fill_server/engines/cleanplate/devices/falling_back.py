@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from genai_fill_server.engines.cleanplate.device import Device, Gathered, Mask, Runner, Source
+from genai_fill_server.engines.cleanplate.device import Device, Gathered, Mask, Source
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.planes import Matrix
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 T = TypeVar("T")
 
@@ -76,13 +77,15 @@ class FallingBack:
         """Return a smooth surface."""
         return self._done(lambda device: device.membrane(values, weight, smoothing_px))
 
-    def apart(self, levels: Floats, usable: Mask, several: bool) -> Floats:
+    def apart(
+        self, levels: Floats, usable: Mask, several: bool, run: Runner = one_by_one
+    ) -> Floats:
         """Return how far each source stands from what most say."""
-        return self._done(lambda device: device.apart(levels, usable, several))
+        return self._done(lambda device: device.apart(levels, usable, several, run))
 
-    def weighed(self, price: Floats, planes: Sequence[int]) -> Floats:
+    def weighed(self, price: Floats, planes: Sequence[int], run: Runner = one_by_one) -> Floats:
         """Return the weights of sources."""
-        return self._done(lambda device: device.weighed(price, planes))
+        return self._done(lambda device: device.weighed(price, planes, run))
 
     def sampled(self, encoded: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
         """Return Lanczos samples."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from genai_fill_server.engines.cleanplate import choice, diffusion, motion, transfer
-from genai_fill_server.engines.cleanplate.device import Gathered, Mask, Runner, Source
+from genai_fill_server.engines.cleanplate import diffusion, motion, transfer, weighing
+from genai_fill_server.engines.cleanplate.device import Gathered, Mask, Source
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.planes import Matrix
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 
 class NumbaDevice:
@@ -49,13 +50,15 @@ class NumbaDevice:
         """Return a smooth surface through the weighted values."""
         return diffusion.membrane(values, weight, smoothing_px)
 
-    def apart(self, levels: Floats, usable: Mask, several: bool) -> Floats:
+    def apart(
+        self, levels: Floats, usable: Mask, several: bool, run: Runner = one_by_one
+    ) -> Floats:
         """Return how far each source stands from what most say."""
-        return choice.apart(levels, usable, several)
+        return weighing.apart(levels, usable, several, run)
 
-    def weighed(self, price: Floats, planes: Sequence[int]) -> Floats:
+    def weighed(self, price: Floats, planes: Sequence[int], run: Runner = one_by_one) -> Floats:
         """Return the weights of sources that cost ``price``."""
-        return choice.weighed(price, planes)
+        return weighing.weighed(price, planes, run)
 
     def sampled(self, encoded: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
         """Return Lanczos samples, and which of them exist."""

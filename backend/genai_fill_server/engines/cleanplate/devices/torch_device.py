@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genai_fill_server.engines.cleanplate.device import Gathered, Mask, Runner, Source
+from genai_fill_server.engines.cleanplate.device import Gathered, Mask, Source
 from genai_fill_server.engines.cleanplate.devices import torch_fields, torch_samples
 from genai_fill_server.engines.cleanplate.devices.falling_back import DeviceGaveUp
 from genai_fill_server.engines.cleanplate.devices.torch_gather import Hole
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.kernels import lanczos_table
 from genai_fill_server.engines.cleanplate.planes import Matrix
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 _AT_ONCE = 2
 """So many operations share the device's memory; more would not make it faster."""
@@ -79,14 +80,18 @@ class TorchDevice:
             deep = self._deep(values), self._deep(weight)
             return self._flat(torch_fields.membrane(*deep, smoothing_px), values)
 
-    def apart(self, levels: Floats, usable: Mask, several: bool) -> Floats:
+    def apart(
+        self, levels: Floats, usable: Mask, several: bool, run: Runner = one_by_one
+    ) -> Floats:
         """Return how far each source stands from what most say."""
+        del run  # the device shares its work out by itself
         with self._turn():
             marked = self._upload(usable.view(np.uint8)) > 0
             return self._back(torch_fields.apart(self._upload(levels), marked, several))
 
-    def weighed(self, price: Floats, planes: Sequence[int]) -> Floats:
+    def weighed(self, price: Floats, planes: Sequence[int], run: Runner = one_by_one) -> Floats:
         """Return the weights of sources that cost ``price``."""
+        del run  # the device shares its work out by itself
         with self._turn():
             return self._back(torch_fields.weighed(self._upload(price), planes))
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genai_fill_server.engines.cleanplate import choice
+from genai_fill_server.engines.cleanplate import weighing
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP
 
 
@@ -76,19 +76,19 @@ def apart(levels: Tensor, usable: Tensor, several: bool) -> Tensor:
     mass = blurred(shared.float().permute(1, 2, 0), 3).permute(2, 0, 1)
     smooth = blurred(difference.permute(1, 2, 0), 3).permute(2, 0, 1) / mass.clamp(min=1e-3)
     measured = smooth / LEVELS_PER_STOP - texture
-    return torch.where(mass > 0.05, measured, float(choice.ALONE_STOPS))
+    return torch.where(mass > 0.05, measured, float(weighing.ALONE_STOPS))
 
 
 def weighed(own_price: Tensor, planes: Sequence[int]) -> Tensor:
     """Return the weights (n, h, w) of sources that cost ``own_price`` (n, h, w)."""
     count = len(own_price)
     numbers = torch.arange(count, device=own_price.device)[:, None, None]
-    allowed = own_price < float(choice.UNUSABLE)
+    allowed = own_price < float(weighing.UNUSABLE)
     price = own_price
-    for _ in range(choice.ROUNDS):
+    for _ in range(weighing.ROUNDS):
         labels = price.argmin(dim=0)
         alike = _all_blurred((labels == numbers).float(), 4)
-        price = own_price + choice.NEIGHBOUR_COST * (1.0 - alike)
+        price = own_price + weighing.NEIGHBOUR_COST * (1.0 - alike)
         if len(set(planes)) > 1:
             price = price + _plane_price(labels, planes)
     labels = price.argmin(dim=0)
@@ -104,8 +104,8 @@ def _plane_price(labels: Tensor, planes: Sequence[int]) -> Tensor:
     of_pixel = of_source[labels]
     price = torch.zeros((len(planes), *labels.shape), device=labels.device)
     for plane in sorted(set(planes)):
-        alike = blurred((of_pixel == plane).float()[..., None], choice.PLANE_PX)[..., 0]
-        price[of_source == plane] = choice.PLANE_COST * (1.0 - alike)
+        alike = blurred((of_pixel == plane).float()[..., None], weighing.PLANE_PX)[..., 0]
+        price[of_source == plane] = weighing.PLANE_COST * (1.0 - alike)
     return price
 
 
@@ -124,7 +124,7 @@ def _texture(levels: Tensor, known: Tensor) -> Tensor:
     slope = torch.hypot(slope_x, slope_y) * inner
     mass = blurred(inner[..., None], 3)[..., 0].clamp(min=1e-2)
     mean = blurred(slope[..., None], 3)[..., 0] / mass / LEVELS_PER_STOP
-    return float(choice.TEXTURE_WORTH) * mean.clamp(max=0.25)
+    return float(weighing.TEXTURE_WORTH) * mean.clamp(max=0.25)
 
 
 def _sloped(plane: Tensor, axis: int) -> Tensor:

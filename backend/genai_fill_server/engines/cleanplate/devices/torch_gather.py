@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from genai_fill_server.engines.cleanplate.device import Gathered, Runner, Source
+from genai_fill_server.engines.cleanplate.device import Gathered, Source
 from genai_fill_server.engines.cleanplate.devices.torch_samples import (
     bilinear,
     brightened,
@@ -28,6 +28,7 @@ from genai_fill_server.engines.cleanplate.transfer import (
     SHADE,
     touched,
 )
+from genai_fill_server.engines.cleanplate.waves import Runner
 
 _FAR = 1e6
 Upload = Callable[[Floats | Bytes], Tensor]

@@ -9,7 +9,6 @@ import pytest
 from genai_fill_contract.plate import FrameRange
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.engines.cleanplate.alignment import Alignment
-from genai_fill_server.engines.cleanplate.choice import costs
 from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, agreed
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
 from genai_fill_server.engines.cleanplate.frame_depth import FrameDepths
@@ -20,7 +19,8 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     seen_at,
     share_along,
 )
-from genai_fill_server.engines.cleanplate.splatting import carried, contested
+from genai_fill_server.engines.cleanplate.splatting import carried, contested, ranges_of
+from genai_fill_server.engines.cleanplate.weighing import costs
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
 
@@ -171,8 +171,8 @@ def row_of(depths, known=None):
 def test_what_is_nearer_hides_what_is_farther_and_the_same_depth_mixes():
     depth, known = row_of([0.3, 0.0, 0.0, 0.0, 0.105, 0.005, 0.0])
 
-    place, there = carried(SLIDE, depth, known, 1.0, 0.2, (0, 0), (8, 1))
-    turned, _ = carried(SLIDE, depth, known, -1.0, 0.2, (0, 0), (8, 1))
+    place, there = carried(SLIDE, depth, known, ranges_of(depth, known), 1.0, 0.2, (0, 0), (8, 1))
+    turned, _ = carried(SLIDE, depth, known, ranges_of(depth, known), -1.0, 0.2, (0, 0), (8, 1))
 
     assert place[0, 3, 0] == 0.0, "pixel 0 lands on pixel 3 and is nearer"
     assert turned[0, 3, 0] == 3.0, "where less depth is nearer, it is hidden"
@@ -183,10 +183,46 @@ def test_what_is_nearer_hides_what_is_farther_and_the_same_depth_mixes():
 def test_pixels_that_land_outside_or_are_not_known_are_left_out():
     depth, known = row_of([-5.0, 99.0, 1e9, 0.0, 0.0], [True, True, True, True, False])
 
-    place, there = carried(SLIDE, depth, known, 1.0, 0.1, (2, 0), (3, 1))
+    place, there = carried(SLIDE, depth, known, ranges_of(depth, known), 1.0, 0.1, (2, 0), (3, 1))
 
     assert there[0].tolist() == [False, True, False]
     assert place[0, 1].tolist() == [3.0, 0.0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_blocks_that_are_left_out_would_have_landed_nowhere(seed):
+    random = np.random.default_rng(seed)
+    depth = random.uniform(-1, 1, (70, 110)).astype(np.float32)
+    known = random.random(depth.shape) < 0.6
+    camera = truth_camera(random.uniform(-3, 3))
+    camera[:, 2] += [random.uniform(-90, 90), random.uniform(-60, 60), 0]
+    ranges = ranges_of(depth, known)
+    everywhere = np.full_like(ranges, 1e9)
+    everywhere[..., 0] = -1e9
+
+    told, all_asked = (
+        carried(camera, depth, known, blocks, 1.0, 0.2, (20, 15), (50, 30))
+        for blocks in (ranges, everywhere)
+    )
+
+    assert all_asked[1].any()
+    assert np.array_equal(told[0], all_asked[0])
+    assert np.array_equal(told[1], all_asked[1])
+
+
+def test_ranges_are_the_least_and_most_depth_of_what_is_known():
+    depth = np.zeros((20, 40), np.float32)
+    depth[3, 5], depth[3, 6], depth[18, 17] = 4.0, -9.0, 2.0
+    known = np.ones(depth.shape, np.bool_)
+    known[3, 6] = False
+    known[:16, 32:] = False
+
+    ranges = ranges_of(depth, known)
+
+    assert ranges.shape == (2, 3, 2)
+    assert ranges[0, 0].tolist() == [0.0, 4.0]
+    assert ranges[1, 1].tolist() == [0.0, 2.0]
+    assert ranges[0, 2, 0] > ranges[0, 2, 1], "nothing is known there"
 
 
 def test_what_hides_what_tells_which_end_of_depth_is_near():

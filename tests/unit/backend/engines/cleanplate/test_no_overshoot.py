@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
 
 from genai_fill_contract.plate import FrameRange
 from genai_fill_server.engines.cleanplate import create
+from genai_fill_server.engines.cleanplate.alignment import grid_of
+from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
 from genai_fill_server.engines.cleanplate.encoding import decode, encode
-from genai_fill_server.engines.cleanplate.lighting import _gain_of
+from genai_fill_server.engines.cleanplate.lighting import _gain_of, log_gain
+from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.engines.cleanplate.transfer import within_reason
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
@@ -100,3 +105,43 @@ def test_a_flash_of_three_stops_is_followed_into_the_hole():
 
     hole = shot.mattes[4] > 0.99
     assert frame.pixels[hole].mean() == pytest.approx(8.0 * shot.truths[4][hole].mean(), rel=0.02)
+
+
+@dataclass(frozen=True)
+class Lit:
+    """What the measurement of light asks of a frame's small version."""
+
+    light: np.ndarray
+    light_valid: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tools:
+    device: NumbaDevice
+    options: CleanPlateOptions
+
+
+@pytest.mark.parametrize("side", [100, 187, 260])
+def test_light_is_told_round_small_and_large_holes_alike(side):
+    random = np.random.default_rng(side)
+    noise = cv2.GaussianBlur(random.standard_normal((200, 200, 3)), (0, 0), 2.0)
+    scene = (0.2 * np.exp2(noise / noise.std())).astype(np.float32)
+    valid, stops = np.ones((200, 200), np.float32), np.array([0.8, -0.5, 0.1], np.float32)
+    region = Region(20, 30, 20 + side, 30 + side)
+    place = grid_of(side, side) + np.array([20, 30], np.float32)
+    both = np.ones((side, side), np.float32)
+    both[side // 4 : -side // 4, side // 4 : -side // 4] = 0
+
+    gain = log_gain(
+        Lit(scene * np.exp2(stops), valid),
+        region,
+        Lit(scene, valid),
+        place,
+        both,
+        np.zeros((side, side), np.float32),
+        Tools(NumbaDevice(), CleanPlateOptions()),
+    )
+
+    wanted = region.halved()
+    assert gain.shape == (*scene[wanted].shape[:2], 3)
+    assert np.abs(gain - stops).max() < 0.03
