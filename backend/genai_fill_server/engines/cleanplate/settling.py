@@ -19,6 +19,7 @@ from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.guides import Guide, depth_from_edge, mixed_in
 from genai_fill_server.engines.cleanplate.level_kernels import choose_matches
 from genai_fill_server.engines.cleanplate.levels import RADIUS, Field, Level, Mask, texture
+from genai_fill_server.engines.cleanplate.melding import stitch
 from genai_fill_server.engines.cleanplate.patch_kernels import (
     COLOURS,
     match_patches,
@@ -27,6 +28,7 @@ from genai_fill_server.engines.cleanplate.patch_kernels import (
     random_states,
     sum_patches,
 )
+from genai_fill_server.engines.cleanplate.softening import Softened
 from genai_fill_server.engines.cleanplate.vote_kernels import vote_patches, weigh_patches
 from genai_fill_server.engines.cleanplate.waves import Runner, bands, shares, waves
 from genai_fill_server.service.ports import Watch
@@ -36,6 +38,7 @@ _LOOSENED = 0.5
 _WAY_PRICE = 0.02
 _SHIFT_LIMIT = np.float32(0.25)
 _BITE = 12000
+_GRAINY_DEPTH = 1
 _PEEL_CHOICES = 20000
 _PEEL_BITE = 16
 _SUMMED_ROWS = 128
@@ -188,11 +191,14 @@ def settled(
         manner.pace.check()
         mixed_in(level, held, 1 - _LOOSENED * turn / turns)
         search.run(manner.seed * 1009 + depth * 64 + turn)
-        last = depth == 0 and turn == turns - 1
         manner.pace.check()
+        if depth == 0 and turn == turns - 1:
+            found = (search.field, search.distance, search.shifts)
+            stitch(level, inside, found, trust, manner.run, manner.pace.check)
+            break
         wanted = search.distance[search.matched]
         scale = np.float32(max(1e-6, 0.3 * float(np.percentile(wanted, 60))))
-        _repaint(search, hole, inside, trust, scale, last)
+        _repaint(search, hole, inside, trust, scale)
     return search.field
 
 
@@ -231,9 +237,12 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     manner.pace.check()
     valid = _valid_field(level, field, matched, manner.seed + depth)
     manner.pace.check()
-    sums, largest = _summed(level, manner.run)
+    compared = Softened(level) if depth <= _GRAINY_DEPTH else level
+    manner.pace.check()
+    sums, largest = _summed(compared.image, level, manner.run)
     return _Search(
         level=level,
+        compared=compared,
         depth=depth,
         sums=sums,
         largest=largest,
@@ -247,7 +256,7 @@ def _search_of(level: Level, field: Field, depth: int, manner: Manner) -> _Searc
     )
 
 
-def _summed(level: Level, run: Runner) -> tuple[Floats, np.float32]:
+def _summed(image: Floats, level: Level, run: Runner) -> tuple[Floats, np.float32]:
     """Return the sums of colours over each patch that may be copied, and the largest magnitude.
 
     They stay true while a level is painted: such patches hold no pixel of the hole.
@@ -256,7 +265,7 @@ def _summed(level: Level, run: Runner) -> tuple[Floats, np.float32]:
     allowed, height = level.allowed.view(np.uint8), level.hole.shape[0]
     largest = run(
         [
-            partial(sum_patches, level.image, allowed, RADIUS, top, top + _SUMMED_ROWS, sums)
+            partial(sum_patches, image, allowed, RADIUS, top, top + _SUMMED_ROWS, sums)
             for top in range(0, height, _SUMMED_ROWS)
         ]
     )
@@ -269,9 +278,8 @@ def _repaint(
     inside: npt.NDArray[np.int32],
     trust: Floats,
     scale: np.float32,
-    last: bool,
 ) -> None:
-    """Paint the hole with what its patches say; ``last`` copies instead of averaging."""
+    """Paint the hole with the mean of what its patches say."""
     image, weight = search.level.image, np.zeros(hole.shape, np.float32)
     wanted, distance = search.wanted, search.distance
     search.runner(
@@ -280,11 +288,11 @@ def _repaint(
             for share in shares(len(wanted))
         ]
     )
-    found = (search.field, distance, search.shifts, weight)
+    found = (search.field, search.shifts, weight)
     # No pixel of the hole is ever copied from, so each may be repainted on its own.
     search.runner(
         [
-            partial(vote_patches, image, hole, inside[share], *found, RADIUS, last)
+            partial(vote_patches, image, hole, inside[share], *found, RADIUS)
             for share in shares(len(inside))
         ]
     )
@@ -295,6 +303,7 @@ class _Search:
     """The nearest-neighbour field of one level and what improves it."""
 
     level: Level
+    compared: Level | Softened
     depth: int
     sums: Floats
     largest: np.float32
@@ -316,7 +325,10 @@ class _Search:
     def run(self, seed: int) -> None:
         """Measure the field on the picture as it is now, then improve it both ways."""
         self.pace.check()
-        features, found = self.level.image, (self.field, self.distance, self.shifts)
+        if isinstance(self.compared, Softened):
+            self.compared.follow()
+            self.pace.check()
+        features, found = self.compared.image, (self.field, self.distance, self.shifts)
         rules = (RADIUS, _SHIFT_LIMIT, np.float32(_WAY_PRICE * 2.0**self.depth))
         self.runner(
             [

@@ -26,10 +26,10 @@ def weigh_patches(wanted, distance, trust, scale, weight):  # type: ignore[no-un
 
 
 @inside
-def _vote(image, hole, field, distance, shifts, weight, y, x, radius, copy, total):  # type: ignore[no-untyped-def]
+def _vote(image, hole, field, shifts, weight, y, x, radius, total):  # type: ignore[no-untyped-def]
     """Put into ``total`` what patches over (y, x) say of it; return the weight of that."""
     height, width, channels = image.shape
-    best, mass = np.float32(np.inf), np.float32(0.0)
+    mass = np.float32(0.0)
     total[:] = np.float32(0.0)
     for py in range(max(y - radius, 0), min(y + radius + 1, height)):
         for px in range(max(x - radius, 0), min(x + radius + 1, width)):
@@ -38,14 +38,6 @@ def _vote(image, hole, field, distance, shifts, weight, y, x, radius, copy, tota
             inside = 0 <= sy < height and 0 <= sx < width
             if own <= 0.0 or not inside or hole[sy, sx] != 0:
                 continue
-            if copy:
-                # A patch centred here says more of this pixel than one that grazes it.
-                far = (py - y) * (py - y) + (px - x) * (px - x)
-                cost = distance[py, px] * (np.float32(1.0) + np.float32(0.05) * far)
-                if cost >= best:
-                    continue
-                best, mass = cost, np.float32(0.0)
-                total[:] = np.float32(0.0)
             mass += own
             for c in range(channels):
                 total[c] += own * image[sy, sx, c]
@@ -55,24 +47,23 @@ def _vote(image, hole, field, distance, shifts, weight, y, x, radius, copy, tota
 
 
 @numba.njit(
-    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,::1],"
-    " float32[:,:,::1], float32[:,::1], int64, boolean)",
+    "void(float32[:,:,::1], uint8[:,::1], int32[:,::1], int32[:,:,::1], float32[:,:,::1],"
+    " float32[:,::1], int64)",
     cache=True,
     nogil=True,
 )
-def vote_patches(image, hole, inside, field, distance, shifts, weight, radius, copy):  # type: ignore[no-untyped-def]
+def vote_patches(image, hole, inside, field, shifts, weight, radius):  # type: ignore[no-untyped-def]
     """Repaint the hole of ``image`` (h, w, c) from the matches of the patches over it.
 
     ``inside`` (n, 2) lists the hole's pixels; ``weight`` (h, w) is that of `weigh_patches`, 0
-    where there is no match. A pixel is the weighted mean of what its patches say; with
-    ``copy`` it is what the best of them says, which keeps grain.
+    where there is no match. A pixel is the weighted mean of what its patches say.
     """
     channels = image.shape[2]
     fresh = np.empty((inside.shape[0], channels), np.float32)
     total = np.empty(channels, np.float32)
     for k in range(inside.shape[0]):
         y, x = np.int64(inside[k, 0]), np.int64(inside[k, 1])
-        mass = _vote(image, hole, field, distance, shifts, weight, y, x, radius, copy, total)
+        mass = _vote(image, hole, field, shifts, weight, y, x, radius, total)
         for c in range(channels):
             fresh[k, c] = total[c] / mass if mass > 0.0 else image[y, x, c]
     for k in range(inside.shape[0]):
