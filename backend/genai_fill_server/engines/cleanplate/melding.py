@@ -38,9 +38,9 @@ _HASTE = np.float32(1.75)
 _FINE_PX = 1.2
 _NEAR_PX = 4.0
 _MOST_GAIN = 1.5
-_CALMER = np.float32(1.06)
-"""Patches that are chosen are calmer than their surroundings: without this, grain on a sky came
-out at 0.95 of what is there."""
+_CALMER = np.float32(1.12)
+"""Patches that are chosen are calmer than what they stand in for: without this, grain on a sky
+came out at 0.95 of what is there, and detail on photographs at 0.8 of the truth's."""
 
 _MEAN_OF_COLOURS = np.array([[1, 1, 1, 0, 0]], np.float32) / 3
 
