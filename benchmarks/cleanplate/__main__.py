@@ -116,7 +116,7 @@ def main() -> None:
     print("\nbars")
     _print_bars(bars.bars(results))
     if arguments.speed:
-        for size in speed.SIZES:
+        for size in (*speed.SIZES, *speed.DEEP):
             _print_bars(speed.bars(speed.measured_apart(size, arguments.frames)))
 
 

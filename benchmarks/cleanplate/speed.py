@@ -2,8 +2,8 @@
 
 Run: ``python -m benchmarks.cleanplate.speed 1080p --frames 300``, and for a long shot
 ``python -m benchmarks.cleanplate.speed 540p --frames 1000 --bars``. A camera pans there and
-back, an object that covers 5 % of the frame crosses. Frames are cut from one picture when
-asked for: neither files nor the shot's length are in the figures.
+back, an object that covers 5 % of the frame crosses; in ``1080p-depths`` slabs at many depths
+slide past each other behind it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,20 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from benchmarks.cleanplate.bars import Bar
-from benchmarks.cleanplate.cases import photograph
-from genai_fill_contract.plate import FrameRange, Window
+from benchmarks.cleanplate.speed_shots import DeepShot, PannedShot
 from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.service.ports import EngineJob
-from tests.fakes.array_shot import ArrayShot, QuietWatch
+from tests.fakes.array_shot import QuietWatch
 
 SIZES = {"1080p": (1920, 1080), "4K": (4096, 2160)}
 LONG = {"540p": (960, 540)}
 """For shots too long to be measured at the full sizes: only memory has a bar there."""
 
-PAN_PX = 4
-PAN_FRAMES = 300
-SHARE = 0.05
+DEEP = {"1080p-depths": (1920, 1080)}
+"""Things stand at many depths there, so no plane leads from frame to frame."""
 
 
 @dataclass(frozen=True)
@@ -59,57 +56,6 @@ class Cost:
     load: float
 
 
-class PannedShot(ArrayShot):
-    """A window that moves over one large picture, with an object crossing it."""
-
-    def __init__(self, width: int, height: int, frames: int) -> None:
-        super().__init__(
-            np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 2, 2), np.float32), first=1
-        )
-        self._plate_window = self._crop = Window(0, 0, width, height)
-        self._reach = self._frames = FrameRange(1, frames)
-        columns = width + PAN_PX * min(frames, PAN_FRAMES)
-        picture = cv2.resize(photograph("coffee"), (columns, height), interpolation=cv2.INTER_CUBIC)
-        random = np.random.default_rng(3)
-        grain = random.standard_normal((height, columns, 1), np.float32)
-        self._picture = np.maximum(picture * (1 + 0.08 * grain), 0.0).astype(np.float32)
-        radius = np.sqrt(SHARE * width * height / np.pi)
-        side = int(2 * radius + 4)
-        rows, across = np.mgrid[0:side, 0:side] - (side - 1) / 2
-        self._blob = np.clip(radius - np.hypot(rows, across), 0, 1).astype(np.float32)
-
-    def _corner(self, frame: int) -> tuple[int, int]:
-        free = self._plate_window.width - self._blob.shape[1]
-        turn = (frame * 3 * PAN_PX) % (2 * free)
-        return min(turn, 2 * free - turn), (self._plate_window.height - self._blob.shape[0]) // 2
-
-    def plate(self, frame: int, window: Window | None = None) -> np.ndarray:
-        """Return the window's part of the picture that the camera sees at ``frame``."""
-        turn = frame % (2 * PAN_FRAMES)
-        left = PAN_PX * min(turn, 2 * PAN_FRAMES - turn)
-        picture = self._picture[:, left : left + self._plate_window.width]
-        gain = np.float32(1.0 + 0.05 * np.sin(frame / 9.0))
-        wanted = window or self._crop
-        if self._plate_window.contains(wanted):
-            # One pass: what this stand-in costs is in the figures, and should not be.
-            return picture[wanted.y0 : wanted.y1, wanted.x0 : wanted.x1] * gain
-        return self._cut(picture, wanted) * gain
-
-    def matte(self, frame: int, window: Window | None = None) -> np.ndarray:
-        """Return the object's matte at ``frame``."""
-        window = window or self._crop
-        x, y = self._corner(frame)
-        place = Window(x, y, x + self._blob.shape[1], y + self._blob.shape[0])
-        out = np.zeros((window.height, window.width), np.float32)
-        inner = window.intersection(place)
-        if not inner.is_empty:
-            mine, there = inner.shifted(-x, -y), inner.shifted(-window.x0, -window.y0)
-            out[there.y0 : there.y1, there.x0 : there.x1] = self._blob[
-                mine.y0 : mine.y1, mine.x0 : mine.x1
-            ]
-        return out
-
-
 def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
@@ -125,7 +71,8 @@ def _held_mib() -> float:
 
 def measure(size: str, frames: int, threads: int = 2) -> Cost:
     """Fill a shot in this process, with warm kernels, and return what it cost."""
-    shot, watch = PannedShot(*(SIZES | LONG)[size], frames), QuietWatch()
+    kind = DeepShot if size in DEEP else PannedShot
+    shot, watch = kind(*(SIZES | LONG | DEEP)[size], frames), QuietWatch()
     engine = create({"threads": threads, "worker.threads": threads})[0]
     engine.prepare(watch)
     clock, busy, held, peaks = [time.perf_counter()], [time.process_time()], [], []
@@ -178,7 +125,11 @@ def bars(cost: Cost) -> list[Bar]:
     """Return the bars on speed and memory of one size."""
     if cost.size in LONG:
         return [flat_bar(cost)]
-    frame_s, peak_mib = {"1080p": (0.35, 2048.0), "4K": (1.2, 4096.0)}[cost.size]
+    frame_s, peak_mib = {
+        "1080p": (0.35, 2048.0),
+        "1080p-depths": (0.35, 2048.0),
+        "4K": (1.2, 4096.0),
+    }[cost.size]
     load = f"load {cost.load:.1f}"
     return [
         Bar(
@@ -203,7 +154,7 @@ def bars(cost: Cost) -> list[Bar]:
 def main() -> None:
     """Print what one size costs, as JSON, and its bars if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("size", choices=sorted(SIZES | LONG))
+    parser.add_argument("size", choices=sorted(SIZES | LONG | DEEP))
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--bars", action="store_true", help="what is asked of it as well")
     arguments = parser.parse_args()

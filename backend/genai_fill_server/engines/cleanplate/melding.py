@@ -38,7 +38,7 @@ _HASTE = np.float32(1.75)
 _FINE_PX = 1.2
 _NEAR_PX = 4.0
 _MOST_GAIN = 1.5
-_CALMER = np.float32(1.12)
+_CALMER = np.float32(1.1)
 """Patches that are chosen are calmer than what they stand in for: without this, grain on a sky
 came out at 0.95 of what is there, and detail on photographs at 0.8 of the truth's."""
 
