@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Bytes, Floats
+from genai_fill_server.engines.cleanplate.flow import LEAST_SIDE_PX
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.lighting import log_gain
 from genai_fill_server.engines.cleanplate.motion import Pains, corners_of, track
@@ -36,7 +37,6 @@ _RELIEF_STOPS = (0.12, 0.6)
 _RELIEF_SHARE = 0.03
 _UNEXPLAINED_SHARE = 0.05
 _FEW = 1 << 13
-_MINIMUM_FLOW_SIDE_PX = 32
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _residual_flow(
 
     None: the plane explains everything that the flow would.
     """
-    if kit.options.motion is not Motion.DENSE or min(target.levels.shape) < _MINIMUM_FLOW_SIDE_PX:
+    if kit.options.motion is not Motion.DENSE or min(target.levels.shape) < LEAST_SIDE_PX:
         return None
     if not alone or not _has_relief(target, seen, usable):
         return None

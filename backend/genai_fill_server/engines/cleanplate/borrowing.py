@@ -319,12 +319,17 @@ class Borrower:
         frames = [candidates[index].proxy.frame for index in chosen]
         if stands_still(target, [by_frame[frame] for frame in frames]):
             return []
-        depths = self._depths.of([by_frame[frame].proxy for frame in frames], self.parallel)
         places = self._depths.followed(target.proxy.frame, frames, self.parallel)
+        led = [
+            (by_frame[frame], place)
+            for frame, place in zip(frames, places, strict=True)
+            if place is not None
+        ]
+        depths = self._depths.of([source.proxy for source, _ in led], self.parallel)
         jobs = [
-            partial(told_by, target, by_frame[frame], depth, place, self.kit)
-            for frame, depth, place in zip(frames, depths, places, strict=True)
-            if depth is not None and place is not None
+            partial(told_by, target, source, depth, place, self.kit)
+            for (source, place), depth in zip(led, depths, strict=True)
+            if depth is not None
         ]
         told = [one for one in self.parallel(jobs) if one is not None]
         scaled = on_one_scale(told)

@@ -113,14 +113,13 @@ def told_by(
     (x0, y0), (x1, y1) = _round(target)
     x, y = nodes[..., 0], nodes[..., 1]
     is_known = np.isfinite(places[..., 0]) & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-    here, there = places[is_known], nodes[is_known]
-    followed = kit.device.followed
-    if len(here) == 0:
+    if not is_known.any():
         return None
-    measured = followed(depth.known.astype(np.float32), here[None])[0] > 0.99
-    near = followed(depth.depth, here[None])[0]
-    is_known[is_known] = measured
-    here, there, near = here[measured], there[measured], near[measured]
+    # Read as a picture: OpenCV reads no list of more than 32,766 places.
+    asked = np.where(is_known[..., None], places, np.float32(0.0))
+    is_known &= kit.device.followed(depth.known.astype(np.float32), asked) > 0.99
+    here, there = places[is_known], nodes[is_known]
+    near = kit.device.followed(depth.depth, asked)[is_known]
     some = thinned(np.ones(len(here), np.bool_))
     camera = camera_of(here[some], near[some], there[some])
     if camera is None or camera.miss_px > MOST_MISS_PX or not _tells(camera, here, near, there):
@@ -224,13 +223,13 @@ def align_by_depth(target: Target, found: Scaled, kit: Kit) -> Alignment | None:
     device = kit.device
     height, width = target.levels.shape
     grid = grid_of(height, width) + np.array([region.x0, region.y0], np.float32)
-    near = depth_of(found.seen.matrix, grid.reshape(-1, 2), place.reshape(-1, 2))
     shift = device.pull_push(
         np.where(there[..., None], place - grid, 0.0).astype(np.float32), there.astype(np.float32)
     )
     # Cracks between pixels that land apart are closed; beyond a pixel nothing is known.
     closed = cv2.morphologyEx(there.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     placed = np.asarray(grid + shift, np.float32)
+    near = depth_of(found.seen.matrix, grid.reshape(-1, 2), placed.reshape(-1, 2))
     free = device.followed((source.proxy.valid > 0).astype(np.float32), placed) > 0.99
     usable = np.asarray((closed > 0) & free, np.bool_)
     seen = device.followed(source.proxy.levels, placed)

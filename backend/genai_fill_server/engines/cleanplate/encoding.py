@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genai_fill_server.engines.cleanplate.reduction import is_finite
+from genai_fill_server.engines.cleanplate.reduction import MOST_LIGHT, is_light
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -25,6 +25,7 @@ _LUMA = np.array([0.25, 0.60, 0.15], np.float32)
 
 _FLOOR_STOPS = 4.0
 _RANGE_STOPS = 10.0
+_DARK, _LAMP = 1e-6, np.float32(64.0)
 
 
 def encode(linear: Floats) -> Floats:
@@ -48,11 +49,14 @@ def luma(rgb: Floats) -> Floats:
     return np.asarray(rgb @ _LUMA, np.float32)
 
 
-def without_nonfinite(image: Floats) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
-    """Return the image with NaN and Inf set to 0, and where they were (None: nowhere)."""
-    if is_finite(image):
+def without_broken(image: Floats) -> tuple[Floats, npt.NDArray[np.bool_] | None]:
+    """Return the image with what is no light set to 0, and where that was (None: nowhere).
+
+    No light are NaN, Inf, and values beyond `MOST_LIGHT`.
+    """
+    if is_light(image):
         return image, None
-    bad = ~np.isfinite(image)
+    bad = ~(np.abs(image) <= MOST_LIGHT)
     fixed = image.copy()
     fixed[bad] = 0.0
     pixels = np.asarray(bad.any(axis=-1), np.bool_)
@@ -74,7 +78,12 @@ class Levels:
         """Measure a luma plane where it is usable (everywhere, if nowhere)."""
         values = light[usable] if usable.any() else light.ravel()
         values = np.maximum(values[:: max(1, values.size // 65536)], 0.0)
-        return cls(float(max(np.median(values), 0.1 * values.mean(), 1e-6)))
+        lit = values[values > _DARK]
+        if len(lit) == 0:
+            return cls(_DARK)
+        # A lamp must not decide what is dark: it would take all else to the floor.
+        held = np.minimum(values, _LAMP * np.median(lit))
+        return cls(float(max(np.median(values), 0.1 * held.mean(), _DARK)))
 
     def bytes_of(self, light: Floats) -> Bytes:
         """Return a luma plane as bytes; values 6 stops over the median and more are 255."""

@@ -27,11 +27,16 @@ class Flow(Protocol):
     def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
         """Return the flow from ``first`` to ``second`` and back, (h, w, 2: x, y) in pixels.
 
-        Both pictures (h, w) are `encoding.Levels`, neither with anything of the object.
+        Both pictures (h, w) are `encoding.Levels`, neither with anything of the object; no side
+        is less than `LEAST_SIDE_PX`.
         """
 
     def release(self) -> None:
         """Give memory back to the system. Flow can still be measured afterwards."""
+
+
+LEAST_SIDE_PX = 32
+"""Below it no flow is worth measuring: patches are 8 pixels wide, and pyramids have none left."""
 
 
 class DisFlow:
@@ -44,6 +49,8 @@ class DisFlow:
 
     def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
         """Return the flow there and back."""
+        if min(first.shape) < LEAST_SIDE_PX:
+            raise ValueError(f"no flow on {first.shape[1]}x{first.shape[0]} pixels")
         estimator = cv2.DISOpticalFlow.create(_PRESETS[self._detail])
         estimator.setFinestScale(1)
         there = np.zeros((*first.shape, 2), np.float32)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP, Floats
+from genai_fill_server.engines.cleanplate.flow import LEAST_SIDE_PX
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.planes import Matrix, moved
 from genai_fill_server.engines.cleanplate.proxies import Proxy
@@ -53,7 +54,7 @@ _PARALLAX_PERCENT = 98
 _LEAST_SHARE = 0.15
 _LEAST_POINTS = 50
 _ASKED, _TOO_NEAR, _FEW = 2, 0.12, 4000
-_MOST_MAPS, _MOST_VIEWS, _MOST_TRACKS, _AT_ONCE = 64, 24, 256, 4
+_MOST_MAPS, _MOST_VIEWS, _MOST_TRACKS, _AT_ONCE = 64, 32, 256, 4
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class FrameDepths:
     def __init__(self, kit: Kit, chain: Chain) -> None:
         self._kit = kit
         self._chain = chain
-        self._others: OrderedDict[int, dict[int, Way]] = OrderedDict()
+        self._others: OrderedDict[int, Sequence[int]] = OrderedDict()
         self._maps: OrderedDict[int, FrameDepth | None] = OrderedDict()
         self._views: OrderedDict[Hop, View] = OrderedDict()
         self._tracks: OrderedDict[Hop, Track] = OrderedDict()
@@ -89,7 +90,9 @@ class FrameDepths:
         new = [one for one in frames if one.frame not in self._maps]
         for start in range(0, len(new), _AT_ONCE):
             self._make(new[start : start + _AT_ONCE], run)
-        return [_kept(self._maps, one.frame) for one in frames]
+        found = [_kept(self._maps, one.frame) for one in frames]
+        _forget(self._maps, max(_MOST_MAPS, len(frames)))
+        return found
 
     def followed(self, first: int, frames: Sequence[int], run: Runner) -> list[Floats | None]:
         """Return where the `nodes_of` a frame are in ``frames``, (h, w, 2), NaN where unknown.
@@ -102,6 +105,7 @@ class FrameDepths:
         jobs = [partial(_led, [_kept(self._tracks, hop) for hop in pairwise(way)]) for way in ways]
         found = run(jobs)
         _forget(self._tracks, max(_MOST_TRACKS, len(hops)))
+        _forget(self._views, _MOST_VIEWS)
         return found
 
     def _make(self, frames: Sequence[Proxy], run: Runner) -> None:
@@ -112,38 +116,45 @@ class FrameDepths:
         jobs = [partial(_depth_of_frame, *each) for each in zip(frames, views, strict=True)]
         for one, found in zip(frames, run(jobs), strict=True):
             self._maps[one.frame] = found
-        _forget(self._maps, _MOST_MAPS)
         _forget(self._views, _MOST_VIEWS)
 
-    def others(self, frame: int) -> dict[int, Way]:
-        """Return the frames that are to measure ``frame``, by number.
+    def others(self, frame: int) -> Sequence[int]:
+        """Return the numbers of the frames that are to measure ``frame``.
 
         Near ones lose nothing behind an edge, far ones measure better; from both sides,
-        because the target's own matte hides from one what it is filled with.
+        because the target's own matte hides from one what it is filled with. Whatever is in
+        reach may measure, on either side: it gives no pixels.
         """
         if frame not in self._others:
             self._others[frame] = self._found_others(frame)
             _forget(self._others, 2 * _MOST_MAPS)
         return self._others[frame]
 
-    def _found_others(self, frame: int) -> dict[int, Way]:
-        found: dict[int, Way] = {}
+    def _found_others(self, frame: int) -> Sequence[int]:
+        found: list[int] = []
         for apart, side in product(_APART, (-1, 1)):
             for step in range(apart, 0, -1):
                 other = frame + side * step
                 if other in found:
                     break
-                low, high = min(frame, other), max(frame, other)
-                way, own = self._chain(low, high), self._chain(high, low)
-                if way is not None and own is not None:
-                    found[other] = Way(own[0], way[0], way[1])
+                if self._way(min(frame, other), max(frame, other)) is not None:
+                    found.append(other)
                     break
         return found
 
+    def _way(self, low: int, high: int) -> Way | None:
+        """Return the way between two frames, None where none leads or flow cannot be measured."""
+        there, back = self._chain(low, high), self._chain(high, low)
+        if there is None or back is None or min(there[0].levels.shape) < LEAST_SIDE_PX:
+            return None
+        return Way(back[0], there[0], there[1])
+
     def _measure(self, hops: Sequence[Hop], run: Runner) -> None:
-        pairs = {(min(hop), max(hop)): self.others(hop[0])[hop[1]] for hop in hops}
-        jobs = [partial(views_of, way, self._kit) for way in pairs.values()]
-        for (low, high), (there, back) in zip(pairs, run(jobs), strict=True):
+        # Ways are found anew: what is kept of frames is their numbers, not their pictures.
+        pairs = dict.fromkeys((min(hop), max(hop)) for hop in hops)
+        ways = {pair: way for pair in pairs if (way := self._way(*pair)) is not None}
+        jobs = [partial(views_of, way, self._kit) for way in ways.values()]
+        for (low, high), (there, back) in zip(ways, run(jobs), strict=True):
             for hop, view in (((low, high), there), ((high, low), back)):
                 self._views[hop] = view
                 self._tracks[hop] = Track.of(view.place, view.known)

@@ -17,7 +17,7 @@ from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Way, align
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
 from genai_fill_server.engines.cleanplate.description import Detail
-from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_nonfinite
+from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_broken
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.proxies import hole_of
 from genai_fill_server.engines.cleanplate.transfer import places_of, within_reason
@@ -190,7 +190,7 @@ class Inventor:
         window = window.intersection(Window(0, 0, plate.width, plate.height))
         at = window.shifted(plate.x0, plate.y0)
         self._watch.check()
-        pixels, broken = without_nonfinite(self._shot.plate(borrowed.frame, at))
+        pixels, broken = without_broken(self._shot.plate(borrowed.frame, at))
         self._watch.check()
         unknown = hole_of(self._shot.matte(borrowed.frame, at))
         if broken is not None:

@@ -25,7 +25,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
     Floats,
     Levels,
     luma,
-    without_nonfinite,
+    without_broken,
 )
 from genai_fill_server.engines.cleanplate.reduction import any_above
 from genai_fill_server.service.ports import FloatMatte, Shot, Watch
@@ -149,9 +149,18 @@ class Proxies:
             if frame not in self._kept and frame not in self._coming:
                 self._coming[frame] = threads.submit(self._make, frame)
 
+    def forget_threads(self) -> None:
+        """Use the threads of `look_ahead` no more: they are about to end. Others may follow."""
+        self._threads = None
+        for future in self._coming.values():
+            future.cancel()
+        self._coming.clear()
+
     def _take_in(self, frame: int) -> None:
         """Keep a proxy made ahead, unless making it failed or was called off."""
         future = self._coming.pop(frame)
+        if future.cancelled():
+            return  # waiting for one that was cancelled unbegun has no end
         wait([future])
         if not future.cancelled() and future.exception() is None:
             self._keep(frame, future.result())
@@ -209,7 +218,7 @@ class Proxies:
         return [Window(plate.x0, top, plate.x1, min(top + rows, plate.y1)) for top in tops]
 
     def _strip(self, frame: int, window: Window) -> _Strip:
-        plate, broken = without_nonfinite(self._shot.plate(frame, window))
+        plate, broken = without_broken(self._shot.plate(frame, window))
         matte = self._shot.matte(frame, window)
         black = (plate[0], plate[-1], plate[:, 0], plate[:, -1])
         return _Strip(
@@ -225,7 +234,7 @@ class Proxies:
         For plates with pixels that are no numbers or no data.
         """
         window = self._shot.plate_window
-        plate, broken = without_nonfinite(self._shot.plate(frame, window))
+        plate, broken = without_broken(self._shot.plate(frame, window))
         unusable = hole_of(self._shot.matte(frame, window))
         for more in (broken, _empty_border(plate)):
             if more is not None:

@@ -7,7 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 _NO_SIGN = np.int32(0x7FFFFFFF)
-_INFINITE = np.int32(0x7F800000)
+MOST_LIGHT = np.float32(1e30)
+"""What is more is no light: sums of it over a picture's pixels are infinite."""
+
+_MOST_BITS = MOST_LIGHT.view(np.int32)
 
 
 @numba.njit("int32(int32[::1])", cache=True, nogil=True)
@@ -19,14 +22,14 @@ def _largest_bits(bits):  # type: ignore[no-untyped-def]
     return largest
 
 
-def is_finite(image: npt.NDArray[np.float32]) -> bool:
-    """Whether no value of a contiguous image is NaN or infinite.
+def is_light(image: npt.NDArray[np.float32]) -> bool:
+    """Whether no value of a contiguous image is NaN, infinite or beyond `MOST_LIGHT`.
 
     As whole numbers, floats without their sign are in order, infinity after every finite one
     and NaN after that: one maximum answers, as fast as memory is read.
     """
     flat = np.ascontiguousarray(image).reshape(-1).view(np.int32)
-    return bool(_largest_bits(flat) < _INFINITE)
+    return bool(_largest_bits(flat) <= _MOST_BITS)
 
 
 @numba.njit("void(float32[:,::1], int64, float32, boolean[:,::1])", cache=True, nogil=True)

@@ -33,7 +33,7 @@ from genai_fill_server.engines.cleanplate.vote_kernels import vote_patches, weig
 from genai_fill_server.engines.cleanplate.waves import Runner, bands, shares, waves
 from genai_fill_server.service.ports import Watch
 
-_TRUST_FALLOFF = 2.0
+_TRUST_FALLOFF, _LEAST_TRUST = 2.0, 1e-30
 _LOOSENED = 0.5
 _WAY_PRICE = 0.02
 _SHIFT_LIMIT = np.float32(0.25)
@@ -207,7 +207,9 @@ def _trusts(matched: Mask, away_px: Floats, run: Runner) -> Floats:
     trust = np.empty(matched.shape, np.float32)
 
     def put(rows: slice) -> None:
-        trust[rows] = np.where(matched[rows], np.power(_TRUST_FALLOFF, -away_px[rows]), 0.0)
+        # However deep a match lies, it says more than none: 0 would leave its pixels as they are.
+        far = np.maximum(np.power(_TRUST_FALLOFF, -away_px[rows]), _LEAST_TRUST)
+        trust[rows] = np.where(matched[rows], far, 0.0)
 
     run([partial(put, rows) for rows in bands(len(trust))])
     return trust

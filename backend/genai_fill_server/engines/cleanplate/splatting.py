@@ -185,6 +185,7 @@ def _meet(camera, depth, known, free, first):  # type: ignore[no-untyped-def]
             if not _lands(u, v, w, 0.5, width, height):
                 continue
             row, column = int(np.floor(v + 0.5)), int(np.floor(u + 0.5))
+            column = min(column, width - 1)
             if free[row, column] == 0:
                 continue
             index = y * depth.shape[1] + x

@@ -23,7 +23,7 @@ from genai_fill_server.engines.cleanplate.encoding import (
     Floats,
     decode,
     encode,
-    without_nonfinite,
+    without_broken,
 )
 from genai_fill_server.engines.cleanplate.kernels import lanczos_table, look, sample
 from genai_fill_server.engines.cleanplate.proxies import hole_of
@@ -169,7 +169,7 @@ def _covered_of(shot: Shot, frame: int, window: Window) -> Bytes:
 def _pixels_of(shot: Shot, frame: int, window: Window) -> tuple[Floats, Bytes]:
     """Return a frame's linear pixels, and 1 where none may be taken."""
     at = window.shifted(shot.plate_window.x0, shot.plate_window.y0)
-    pixels, broken = without_nonfinite(shot.plate(frame, at))
+    pixels, broken = without_broken(shot.plate(frame, at))
     blocked = hole_of(shot.matte(frame, at))
     if broken is not None:
         blocked |= broken

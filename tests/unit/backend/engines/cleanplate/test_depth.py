@@ -6,12 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from genai_fill_contract.plate import FrameRange
+from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.engines.cleanplate import create
-from genai_fill_server.engines.cleanplate.alignment import Alignment
-from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, agreed
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Target
+from genai_fill_server.engines.cleanplate.depth_way import DEPTH_PLANE, Seen, agreed, told_by
+from genai_fill_server.engines.cleanplate.description import Detail
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
-from genai_fill_server.engines.cleanplate.frame_depth import FrameDepths
+from genai_fill_server.engines.cleanplate.flow import DisFlow
+from genai_fill_server.engines.cleanplate.frame_depth import FrameDepth, FrameDepths
+from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.region import region_round
 from genai_fill_server.engines.cleanplate.relative_depth import (
     camera_of,
     depth_of,
@@ -20,6 +24,8 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     share_along,
 )
 from genai_fill_server.engines.cleanplate.splatting import carried, contested, ranges_of
+from genai_fill_server.engines.cleanplate.tracks import nodes_of
+from genai_fill_server.engines.cleanplate.waves import one_by_one
 from genai_fill_server.engines.cleanplate.weighing import costs
 from genai_fill_server.service.ports import EngineJob
 from tests.fakes.array_shot import ArrayShot, QuietWatch
@@ -244,8 +250,8 @@ def test_what_hides_what_tells_which_end_of_depth_is_near():
     assert covered == 0.0
 
 
-def _proxy(frame):
-    return type("ProxyOf", (), {"frame": frame})()
+def _proxy(frame, height=100):
+    return type("ProxyOf", (), {"frame": frame, "levels": np.zeros((height, 200), np.uint8)})()
 
 
 def _others(frame, frames, cut_after=None):
@@ -266,6 +272,54 @@ def test_a_frame_is_measured_by_two_frames_to_each_side_and_never_across_a_cut()
     assert _others(10, range(8, 12)) == [8, 11]
     assert _others(10, range(1, 30), cut_after=11) == [5, 8, 11]
     assert _others(10, [10]) == []
+
+
+def test_flow_on_low_frames_is_never_measured():
+    def chain(first, last):
+        return (_proxy(last, 31), np.eye(3)) if last in range(1, 30) else None
+
+    assert list(FrameDepths(kit=None, chain=chain).others(10)) == []
+    with pytest.raises(ValueError, match="no flow on 200x12 pixels"):
+        DisFlow(Detail.NORMAL).both_ways(*np.zeros((2, 12, 200), np.uint8))
+
+
+def test_depth_of_more_frames_than_are_kept_is_told_all_the_same():
+    alone = FrameDepths(kit=None, chain=lambda first, last: None)
+    first = [_proxy(frame) for frame in range(64)]
+    alone.of(first, one_by_one)
+
+    found = alone.of([first[0], *(_proxy(frame) for frame in range(64, 140))], one_by_one)
+
+    assert found == [None] * 77
+    assert len(alone._maps) == 77
+    alone.of(first[:2], one_by_one)
+    assert len(alone._maps) <= 77
+
+
+def test_depth_is_told_of_pictures_with_very_many_places():
+    height, width = 800, 1024
+    random = np.random.default_rng(0)
+    levels = random.integers(0, 255, (height, width)).astype(np.uint8)
+    hole = np.zeros((height, width), np.bool_)
+    hole[208:592, 205:819] = True
+    valid = np.where(hole, 0, 255).astype(np.uint8)
+    light = np.zeros((height // 2, width // 2, 3), np.float32)
+    proxy = Proxy(1, levels, valid, hole, light, light[..., 0])
+    target = Target.of(proxy, region_round(Window(205, 208, 819, 592), width, height))
+    wave = np.sin(np.mgrid[0:height, 0:width].sum(axis=0) / 90.0).astype(np.float32)
+    known = np.ones((height, width), np.bool_)
+    depth = FrameDepth(wave, known, 1.0, ranges_of(wave, known))
+    nodes = nodes_of(height, width)
+    places = nodes + np.dstack([3 * wave[2::4, 2::4], np.zeros(nodes.shape[:2])])
+    places[hole[2::4, 2::4]] = np.nan
+    assert int(np.isfinite(places[..., 0]).sum()) > 1 << 15
+
+    tools = type("Tools", (), {"device": NumbaDevice()})
+    told = told_by(target, Seen(proxy, np.eye(3)), depth, places.astype(np.float32), tools)
+
+    assert told is not None
+    assert told.camera.miss_px < 0.5
+    assert not told.known[hole[2::4, 2::4]].any()
 
 
 def test_a_source_that_firmly_says_otherwise_than_most_is_left_out():

@@ -49,6 +49,7 @@ def _hostile():
         "black": (plates * 0, mattes),
         "negative": (-plates, mattes),
         "enormous": (plates * 1e25, mattes),
+        "float's limit": (_with(plates, np.s_[:, 5:9, 5:9], 3e38), mattes),
         "tiny": (plates * 1e-25, mattes),
     }
 

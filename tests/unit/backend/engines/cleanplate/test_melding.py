@@ -12,6 +12,7 @@ from genai_fill_server.engines.cleanplate.encoding import encode
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.levels import RADIUS, Level, pyramid
 from genai_fill_server.engines.cleanplate.melding import meld
+from genai_fill_server.engines.cleanplate.settling import _trusts
 from genai_fill_server.engines.cleanplate.softening import Softened
 from genai_fill_server.engines.cleanplate.waves import one_by_one
 from tests.fakes.array_shot import QuietWatch
@@ -144,3 +145,13 @@ def test_grain_counts_less_in_comparisons_than_what_is_coarser():
 
     assert left(grain) < 0.5
     assert left(coarse) > 0.95
+
+
+def test_patches_deep_inside_a_hole_still_say_something():
+    away = np.array([[0.0, 3.0, 200.0, 4000.0]], np.float32)
+
+    trust = _trusts(np.array([[True, True, True, False]]), away, one_by_one)
+
+    assert (trust[0, :3] > 0).all()
+    assert trust[0, 0] > trust[0, 1] > trust[0, 2]
+    assert trust[0, 3] == 0

@@ -13,7 +13,7 @@ from genai_fill_server.engines.cleanplate import create
 from genai_fill_server.engines.cleanplate.alignment import grid_of
 from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
-from genai_fill_server.engines.cleanplate.encoding import decode, encode
+from genai_fill_server.engines.cleanplate.encoding import Levels, decode, encode, without_broken
 from genai_fill_server.engines.cleanplate.lighting import _gain_of, log_gain
 from genai_fill_server.engines.cleanplate.region import Region
 from genai_fill_server.engines.cleanplate.transfer import within_reason
@@ -145,3 +145,34 @@ def test_light_is_told_round_small_and_large_holes_alike(side):
     wanted = region.halved()
     assert gain.shape == (*scene[wanted].shape[:2], 3)
     assert np.abs(gain - stops).max() < 0.03
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -2e30])
+def test_what_no_light_is_counts_as_broken_and_the_brightest_light_does_not(value):
+    plate = LIT.copy()
+    plate[3, 4] = 1e29
+    assert without_broken(plate)[1] is None
+
+    plate[10, 12, 1] = value
+    mended, broken = without_broken(plate)
+
+    assert list(np.argwhere(broken)[0]) == [10, 12]
+    assert broken.sum() == 1
+    assert mended[10, 12, 1] == 0
+    assert mended[3, 4, 0] == np.float32(1e29)
+
+
+@pytest.mark.parametrize("lamp", [1e3, 65504.0, 1e30])
+@pytest.mark.parametrize("dark_share", [0.0, 0.8])
+def test_a_lamp_does_not_take_all_else_to_the_floor_of_what_motion_is_measured_on(lamp, dark_share):
+    random = np.random.default_rng(3)
+    light = random.uniform(0.05, 0.4, (60, 80)).astype(np.float32)
+    light[: int(60 * dark_share)] = 0.0
+    usable, lit = np.ones(light.shape, np.bool_), light > 0
+    plain = Levels.of(light, usable).bytes_of(light)
+
+    light[-4:, -4:] = lamp
+    beside = Levels.of(light, usable).bytes_of(light)
+
+    lit[-4:, -4:] = False
+    assert float(np.std(beside[lit])) > 0.7 * float(np.std(plain[lit]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 
@@ -81,3 +82,38 @@ def test_a_small_version_made_ahead_is_that_made_when_asked_for():
 
     for name in ("levels", "valid", "hole", "light", "light_valid"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_what_ended_threads_never_began_with_is_made_by_others():
+    made, shot = proxies()
+    gate = Event()
+
+    class Held(ArrayShot):
+        def matte(self, frame, window=None):
+            gate.wait(10)
+            return shot.matte(frame, window)
+
+        def plate(self, frame, window=None):
+            return shot.plate(frame, window)
+
+    made._shot = Held(np.zeros((FRAMES, 24, 32, 3), np.float32), np.zeros((FRAMES, 24, 32)))
+    with ThreadPoolExecutor(1) as first:
+        made.look_ahead(range(1001, 1005), first)
+        first.shutdown(wait=False, cancel_futures=True)
+        gate.set()
+
+    # Some were cancelled and will never be: waiting for them would have no end.
+    with ThreadPoolExecutor(1) as second:
+        made.look_ahead(range(1001, 1005), second)
+        assert [made.get(frame).frame for frame in range(1001, 1005)] == [1001, 1002, 1003, 1004]
+
+
+def test_threads_that_end_are_used_no_more():
+    made, _ = proxies()
+    with ThreadPoolExecutor(1) as threads:
+        made.look_ahead((1001,), threads)
+        made.forget_threads()
+
+    assert made.get(1002).frame == 1002
+    assert made.get(1003).frame == 1003, "asked in order, which begins with what follows"
+    assert made.get(1001).frame == 1001
