@@ -228,7 +228,7 @@ def _residual_flow(
     # Where only one of the two shows background, both show it: no object, no false motion.
     first = np.where(target.known | ~usable, target.levels, seen)
     second = np.where(usable, seen, first)
-    flow, back = kit.flow.both_ways(first, second)
+    flow, back = kit.flow.between(first, second), kit.flow.between(second, first)
     followed = kit.device.followed
     grid = grid_of(*target.levels.shape)
     round_trip = flow + followed(back, grid + flow)

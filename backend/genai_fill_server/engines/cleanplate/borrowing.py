@@ -55,6 +55,7 @@ T = TypeVar("T")
 PROXIES_BESIDE_REACH = 24
 """How many proxies are kept beside those in reach of a frame: a block of keys, and some."""
 
+_STEPS_AHEAD = 4
 _SOURCES = {Detail.DRAFT: 4, Detail.NORMAL: 7, Detail.FINE: 10}
 
 
@@ -105,7 +106,7 @@ class Borrower:
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
-        self._depths = FrameDepths(kit, self.chain)
+        self._depths = FrameDepths(kit, self.chain, len(shot.reach))
         self._unseen: dict[int, tuple[int, int]] = {}
         self._last: Borrowed | None = None
         self._held: Borrowed | None = None
@@ -163,6 +164,7 @@ class Borrower:
         onward = 1 if last > frame else -1
         for number in range(frame + onward, last + onward, onward):
             self.proxies.look_ahead(range(number, last + onward, onward), self._threads)
+            self._begin_steps(number - onward, last, onward)
             following = self.proxies.get(number)
             if following is None:
                 continue
@@ -176,6 +178,22 @@ class Borrower:
             ways = ways.followed(step, links)
             yield Candidate(following, ways.matrices)
             step_back, here = here, following
+
+    def _begin_steps(self, frame: int, last: int, onward: int) -> None:
+        """Begin with the next steps from ``frame`` towards ``last``, as far as proxies are made."""
+        for here in range(frame, last, onward)[:_STEPS_AHEAD]:
+            hop = min(here, here + onward), max(here, here + onward)
+            if self.motion.is_begun(*hop):
+                continue
+            first, second = (self.proxies.soon(number) for number in hop)
+            if first is None or second is None:
+                return
+            self.motion.begin(hop, first, second, self._threads)
+
+    def forget_threads(self) -> None:
+        """Begin with nothing more on threads that are about to end."""
+        self.proxies.forget_threads()
+        self.motion.forget_threads()
 
     def _first_planes(self, proxy: Proxy) -> Ways:
         """Return the planes of a target before any step, numbered as the next step has them."""
@@ -253,7 +271,9 @@ class Borrower:
         # While this frame's pixels are fetched, the proxy that the next one needs is made.
         after = self._options.direction is not Direction.BEFORE
         ahead = frame + 1 + (self._options.reach_frames if after else 0)
-        self.proxies.look_ahead((min(ahead, self._shot.reach.last),), self._threads)
+        ahead = min(ahead, self._shot.reach.last)
+        self.proxies.look_ahead((ahead,), self._threads)
+        self._begin_steps(ahead - 1, ahead, 1)
         gathered = self._gathered(target, aligned, lookup)
         missing = gathered.mass <= 0.0
         gathered.normalise()
@@ -285,7 +305,7 @@ class Borrower:
             more = spread_frames(target.proxy.frame, candidates, chosen)
             deep = self._aligned_by_depth(target, candidates, [*chosen, *more])
             told = {one.frame for one in deep}
-            rest = [i for i in more if candidates[i].proxy.frame not in told]
+            rest = [i for i in more if self._depths.nearest(candidates[i].proxy.frame) not in told]
             found += [*self._aligned_by_planes(target, candidates, rest, {}), *deep]
         return found
 
@@ -314,9 +334,10 @@ class Borrower:
     def _aligned_by_depth(
         self, target: Target, candidates: Sequence[Candidate], chosen: Sequence[int]
     ) -> list[Alignment]:
-        """Return alignments of the chosen frames by depth, where they can be made."""
+        """Return alignments by depth of frames at or beside the chosen, where they can be made."""
         by_frame = {c.proxy.frame: Seen(c.proxy, c.main) for c in candidates}
-        frames = [candidates[index].proxy.frame for index in chosen]
+        near = [self._depths.nearest(candidates[index].proxy.frame) for index in chosen]
+        frames = [frame for frame in dict.fromkeys(near) if frame in by_frame]
         if stands_still(target, [by_frame[frame] for frame in frames]):
             return []
         places = self._depths.followed(target.proxy.frame, frames, self.parallel)

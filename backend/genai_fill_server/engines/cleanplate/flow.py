@@ -24,8 +24,8 @@ class Flow(Protocol):
     def name(self) -> str:
         """What stands in the recipe."""
 
-    def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
-        """Return the flow from ``first`` to ``second`` and back, (h, w, 2: x, y) in pixels.
+    def between(self, first: Bytes, second: Bytes) -> Floats:
+        """Return the flow from ``first`` to ``second``, (h, w, 2: x, y) in pixels.
 
         Both pictures (h, w) are `encoding.Levels`, neither with anything of the object; no side
         is less than `LEAST_SIDE_PX`.
@@ -47,17 +47,14 @@ class DisFlow:
     def __init__(self, detail: Detail) -> None:
         self._detail = detail
 
-    def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
-        """Return the flow there and back."""
+    def between(self, first: Bytes, second: Bytes) -> Floats:
+        """Return the flow from one to the other."""
         if min(first.shape) < LEAST_SIDE_PX:
             raise ValueError(f"no flow on {first.shape[1]}x{first.shape[0]} pixels")
         estimator = cv2.DISOpticalFlow.create(_PRESETS[self._detail])
         estimator.setFinestScale(1)
-        there = np.zeros((*first.shape, 2), np.float32)
-        back = np.zeros_like(there)
-        there = np.asarray(estimator.calc(first, second, there), np.float32)
-        back = np.asarray(estimator.calc(second, first, back), np.float32)
-        return there, back
+        found = np.zeros((*first.shape, 2), np.float32)
+        return np.asarray(estimator.calc(first, second, found), np.float32)
 
     def release(self) -> None:
         """Nothing is held."""

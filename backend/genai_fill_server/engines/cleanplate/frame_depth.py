@@ -1,8 +1,9 @@
 """How near things in a frame are, told by the frames beside it: measured once, used for all.
 
-A frame's depth depends on the shot alone, not on which frame is being filled, so each frame is
-measured once and its map serves every target that it gives pixels to. One measurement of two
-frames serves the maps of both.
+A frame's depth depends on the shot alone, not on which frame is being filled, so it is measured
+once and its map serves every target that it gives pixels to. One measurement of two frames serves
+the maps of both. On all but short shots every second frame's depth is measured: where so many are
+in reach, those between show hardly more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise, product
+from itertools import islice, pairwise, product
 from typing import TypeVar
 
 import numba
@@ -48,7 +49,10 @@ MOST_MISS_PX = 0.6
 LEAST_ALONG = 0.75
 LEAST_PARALLAX_PX = 1.0
 
-_APART = (2, 5)
+_APART = {1: (2, 5), 2: (2, 6)}
+"""By how many frames lie between those whose depth is measured: who measures it."""
+
+_SHORT_FRAMES = 48
 _AGREED_PX = 1.0
 _PARALLAX_PERCENT = 98
 _LEAST_SHARE = 0.15
@@ -74,13 +78,19 @@ class FrameDepth:
 class FrameDepths:
     """The depth of a shot's frames, and where their pixels are in each other. Made when asked."""
 
-    def __init__(self, kit: Kit, chain: Chain) -> None:
+    def __init__(self, kit: Kit, chain: Chain, shot_frames: int = 1) -> None:
+        """Measure with ``kit`` along ``chain`` in a shot of ``shot_frames``."""
         self._kit = kit
         self._chain = chain
+        self._spacing = 1 if shot_frames < _SHORT_FRAMES else 2
         self._others: OrderedDict[int, Sequence[int]] = OrderedDict()
         self._maps: OrderedDict[int, FrameDepth | None] = OrderedDict()
         self._views: OrderedDict[Hop, View] = OrderedDict()
         self._tracks: OrderedDict[Hop, Track] = OrderedDict()
+
+    def nearest(self, frame: int) -> int:
+        """Return the nearest frame whose depth is measured."""
+        return self._spacing * ((frame + self._spacing // 2) // self._spacing)
 
     def of(self, frames: Sequence[Proxy], run: Runner) -> list[FrameDepth | None]:
         """Return the depth of each of ``frames``; None where none can be measured.
@@ -131,16 +141,24 @@ class FrameDepths:
         return self._others[frame]
 
     def _found_others(self, frame: int) -> Sequence[int]:
-        found: list[int] = []
-        for apart, side in product(_APART, (-1, 1)):
-            for step in range(apart, 0, -1):
+        spacing, found = self._spacing, list[int]()
+        before = frame - frame % spacing
+        if before != frame:
+            # Its own depth is never asked for: one way from it to those beside it is enough.
+            beside = sorted((before, before + spacing), key=lambda key: abs(key - frame))
+            return list(islice((key for key in beside if self._leads(frame, key)), 1))
+        for apart, side in product(_APART[spacing], (-1, 1)):
+            for step in range(apart, 0, -spacing):
                 other = frame + side * step
                 if other in found:
                     break
-                if self._way(min(frame, other), max(frame, other)) is not None:
+                if self._leads(frame, other):
                     found.append(other)
                     break
         return found
+
+    def _leads(self, frame: int, other: int) -> bool:
+        return self._way(min(frame, other), max(frame, other)) is not None
 
     def _way(self, low: int, high: int) -> Way | None:
         """Return the way between two frames, None where none leads or flow cannot be measured."""
@@ -153,8 +171,8 @@ class FrameDepths:
         # Ways are found anew: what is kept of frames is their numbers, not their pictures.
         pairs = dict.fromkeys((min(hop), max(hop)) for hop in hops)
         ways = {pair: way for pair in pairs if (way := self._way(*pair)) is not None}
-        jobs = [partial(views_of, way, self._kit) for way in ways.values()]
-        for (low, high), (there, back) in zip(ways, run(jobs), strict=True):
+        views = views_of(list(ways.values()), self._kit, run)
+        for (low, high), (there, back) in zip(ways, views, strict=True):
             for hop, view in (((low, high), there), ((high, low), back)):
                 self._views[hop] = view
                 self._tracks[hop] = Track.of(view.place, view.known)

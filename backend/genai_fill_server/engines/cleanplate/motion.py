@@ -10,6 +10,7 @@ All matrices map proxy pixels (x, y, 1) of the first frame to those of the secon
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,8 @@ from genai_fill_server.engines.cleanplate.planes import (
     planes_of,
 )
 from genai_fill_server.engines.cleanplate.proxies import Proxy
+
+MadeProxy = Future[Proxy | None]
 
 _MAX_POINTS = 700
 _CELLS = 8
@@ -224,6 +227,26 @@ class CameraMotion:
         self._steps: dict[tuple[int, int], Step] = {}
         self._links: dict[tuple[int, int, int], tuple[int | None, ...]] = {}
         self._turns: dict[tuple[int, int, int], tuple[int | None, ...]] = {}
+        self._coming: dict[tuple[int, int], Future[Step | None]] = {}
+
+    def is_begun(self, low: int, high: int) -> bool:
+        """Whether the step between two frames is measured, or being measured."""
+        return (low, high) in self._steps or (low, high) in self._coming
+
+    def begin(
+        self, hop: tuple[int, int], first: MadeProxy, second: MadeProxy, threads: Executor
+    ) -> None:
+        """Begin on other threads with the step between two frames, the earlier first.
+
+        Their proxies are made, or ``threads`` were told before to make them.
+        """
+        self._coming[hop] = threads.submit(self._when_made, first, second)
+
+    def forget_threads(self) -> None:
+        """Wait no more for what threads have begun with: they are about to end."""
+        for future in self._coming.values():
+            future.cancel()
+        self._coming.clear()
 
     def step(self, first: Proxy, second: Proxy) -> Step:
         """Return the way from one proxy to a neighbouring one."""
@@ -231,7 +254,7 @@ class CameraMotion:
         if key not in self._steps:
             # Always measured forward in time: both directions then agree exactly.
             low, high = (first, second) if first.frame < second.frame else (second, first)
-            forward = self._measured(low, high)
+            forward = self._begun(low, high) or self._measured(low, high)
             self._steps[(low.frame, high.frame)] = forward
             self._steps[(high.frame, low.frame)] = forward.reversed()
         return self._steps[key]
@@ -259,9 +282,23 @@ class CameraMotion:
         """Drop what lies wholly before ``frame``, so that memory does not grow with length."""
         for key in [key for key in self._steps if max(key) < frame]:
             del self._steps[key]
+        for hop in [hop for hop in self._coming if max(hop) < frame]:
+            del self._coming[hop]
         for known in (self._links, self._turns):
             for link in [link for link in known if max(link) < frame]:
                 del known[link]
+
+    def _when_made(self, first: MadeProxy, second: MadeProxy) -> Step | None:
+        one, other = first.result(), second.result()
+        return None if one is None or other is None else self._measured(one, other)
+
+    def _begun(self, low: Proxy, high: Proxy) -> Step | None:
+        """Return what a thread measures or has measured, None where none does or it failed."""
+        future = self._coming.pop((low.frame, high.frame), None)
+        if future is None or future.cancelled():
+            return None
+        wait([future])
+        return None if future.cancelled() or future.exception() else future.result()
 
     def _measured(self, first: Proxy, second: Proxy) -> Step:
         points = corners_of(first.levels, _eroded(first.valid, 3), _MAX_POINTS)

@@ -165,6 +165,14 @@ class Proxies:
         if not future.cancelled() and future.exception() is None:
             self._keep(frame, future.result())
 
+    def soon(self, frame: int) -> Future[Proxy | None] | None:
+        """Return a proxy that is made or being made; None for one that nobody has begun with."""
+        if frame not in self._kept:
+            return self._coming.get(frame)
+        made: Future[Proxy | None] = Future()
+        made.set_result(self._kept[frame])
+        return made
+
     def get(self, frame: int) -> Proxy | None:
         """Return the proxy of ``frame``, None when its plate or matte is not there."""
         if frame in self._kept:

@@ -85,7 +85,7 @@ class ShotRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._borrower.proxies.forget_threads()
+        self._borrower.forget_threads()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def frame(self, frame: int, takes: Sequence[int]) -> Iterator[tuple[int, Floats, Layers]]:

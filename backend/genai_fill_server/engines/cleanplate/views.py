@@ -5,7 +5,9 @@ Only what returns to where it came from is known, and nothing under a matte is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numba
@@ -17,11 +19,13 @@ from genai_fill_server.engines.cleanplate.kernels import inside
 from genai_fill_server.engines.cleanplate.kit import Kit
 from genai_fill_server.engines.cleanplate.planes import Matrix
 from genai_fill_server.engines.cleanplate.proxies import Proxy
+from genai_fill_server.engines.cleanplate.waves import Runner
 
 Mask = npt.NDArray[np.bool_]
 
 _ROUND_TRIP_PX = 0.7
 _FEW = 1 << 14
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,45 @@ class View:
     matrix: Matrix
 
 
-def views_of(way: Way, kit: Kit) -> tuple[View, View]:
-    """Measure dense flow between two frames from where a plane leads; (there, back)."""
-    first, second, matrix = way.first, way.second, way.matrix
+@dataclass(frozen=True)
+class _Pictures:
+    """Two pictures of one place without an object, and where each frame shows background."""
+
+    one: Bytes
+    other: Bytes
+    free: Mask
+    usable: Mask
+
+
+def views_of(ways: Sequence[Way], kit: Kit, run: Runner) -> list[tuple[View, View]]:
+    """Measure dense flow between frames from where a plane leads; (there, back) of each way.
+
+    ``run`` shares the work out: both directions of a way beside each other.
+    """
+    found: list[tuple[View, View]] = []
+    for start in range(0, len(ways), _AT_ONCE):
+        some = ways[start : start + _AT_ONCE]
+        seen = run([partial(_pictures, way, kit) for way in some])
+        pairs = [pair for one in seen for pair in ((one.one, one.other), (one.other, one.one))]
+        flows = run([partial(kit.flow.between, *pair) for pair in pairs])
+        there, back = flows[0::2], flows[1::2]
+        found += run([partial(_led, *each) for each in zip(some, seen, there, back, strict=True)])
+    return found
+
+
+def _pictures(way: Way, kit: Kit) -> _Pictures:
+    first, second = way.first, way.second
     height, width = first.levels.shape
     free = first.valid > 0
-    seen = kit.device.warped(second.levels, matrix, (width, height))
-    usable = kit.device.warped(second.valid, matrix, (width, height)) > 254
-    flow, back = kit.flow.both_ways(*_without_object(first.levels, free, seen, usable))
+    seen = kit.device.warped(second.levels, way.matrix, (width, height))
+    usable = kit.device.warped(second.valid, way.matrix, (width, height)) > 254
+    return _Pictures(*_without_object(first.levels, free, seen, usable), free, usable)
+
+
+def _led(way: Way, seen: _Pictures, flow: Floats, back: Floats) -> tuple[View, View]:
+    first, second, matrix = way.first, way.second, way.matrix
+    height, width = first.levels.shape
+    free, usable = seen.free, seen.usable
     flow, back = np.ascontiguousarray(flow), np.ascontiguousarray(back)
     inverse = np.asarray(np.linalg.inv(matrix), np.float64)
     there, origin = np.zeros((2, height, width, 2), np.float32)

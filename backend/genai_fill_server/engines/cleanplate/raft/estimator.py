@@ -60,10 +60,10 @@ class RaftFlow:
         self._lock = threading.Lock()
         self._moved = False
 
-    def both_ways(self, first: Bytes, second: Bytes) -> tuple[Floats, Floats]:
-        """Return the flow there and back, (h, w, 2) pixels."""
+    def between(self, first: Bytes, second: Bytes) -> Floats:
+        """Return the flow from one to the other, (h, w, 2) pixels."""
         with self._lock, _one_thread():
-            return self._flow(first, second), self._flow(second, first)
+            return self._flow(first, second)
 
     def release(self) -> None:
         """Take the network off its device, until flow is measured again."""

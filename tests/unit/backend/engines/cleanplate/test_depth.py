@@ -24,7 +24,7 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
     share_along,
 )
 from genai_fill_server.engines.cleanplate.splatting import carried, contested, ranges_of
-from genai_fill_server.engines.cleanplate.tracks import nodes_of
+from genai_fill_server.engines.cleanplate.tracks import nodes_of, shortest
 from genai_fill_server.engines.cleanplate.waves import one_by_one
 from genai_fill_server.engines.cleanplate.weighing import costs
 from genai_fill_server.service.ports import EngineJob
@@ -274,13 +274,27 @@ def test_a_frame_is_measured_by_two_frames_to_each_side_and_never_across_a_cut()
     assert _others(10, [10]) == []
 
 
+def test_in_long_shots_every_second_frame_is_measured_and_one_way_leads_there_from_others():
+    def chain(first, last):
+        return (_proxy(last), np.eye(3)) if last in range(1, 90) else None
+
+    depths = FrameDepths(kit=None, chain=chain, shot_frames=89)
+
+    assert [depths.nearest(frame) for frame in (4, 5, 6)] == [4, 6, 6]
+    assert sorted(depths.others(10)) == [4, 8, 12, 16]
+    assert sorted(depths.others(88)) == [82, 86]
+    assert list(depths.others(11)) == [10]
+    assert list(depths.others(1)) == [2]
+    assert shortest(11, 34, depths.others) == [11, 10, 16, 22, 28, 34]
+
+
 def test_flow_on_low_frames_is_never_measured():
     def chain(first, last):
         return (_proxy(last, 31), np.eye(3)) if last in range(1, 30) else None
 
     assert list(FrameDepths(kit=None, chain=chain).others(10)) == []
     with pytest.raises(ValueError, match="no flow on 200x12 pixels"):
-        DisFlow(Detail.NORMAL).both_ways(*np.zeros((2, 12, 200), np.uint8))
+        DisFlow(Detail.NORMAL).between(*np.zeros((2, 12, 200), np.uint8))
 
 
 def test_depth_of_more_frames_than_are_kept_is_told_all_the_same():

@@ -9,6 +9,7 @@ import numpy as np
 
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
 from genai_fill_server.engines.cleanplate.views import Way, views_of
+from genai_fill_server.engines.cleanplate.waves import one_by_one
 
 HEIGHT, WIDTH = 60, 90
 
@@ -30,9 +31,11 @@ class GivenFlow:
     def __init__(self, there, back) -> None:
         self.there = np.full((HEIGHT, WIDTH, 2), there, np.float32)
         self.back = np.full((HEIGHT, WIDTH, 2), back, np.float32)
+        self.asked: list[np.ndarray] = []
 
-    def both_ways(self, first, second):
-        return self.there, self.back
+    def between(self, first, second):
+        self.asked.append(first)
+        return self.there if len(self.asked) % 2 else self.back
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ def pair(covered=None):
 
 def led(flow, covered=None, matrix=None):
     first, second = pair(covered)
-    return views_of(
-        Way(first, second, np.eye(3) if matrix is None else matrix), Tools(NumbaDevice(), flow)
-    )
+    way = Way(first, second, np.eye(3) if matrix is None else matrix)
+    (found,) = views_of([way], Tools(NumbaDevice(), flow), one_by_one)
+    return found
 
 
 def test_pixels_lie_where_plane_and_flow_take_them_and_come_back():
@@ -108,14 +111,10 @@ def test_flow_that_is_no_number_is_not_followed():
 
 def test_exposure_between_the_two_is_taken_out_before_flow_is_measured():
     first, second = pair()
-    seen: list[np.ndarray] = []
-
-    class Looking(GivenFlow):
-        def both_ways(self, first, second):
-            seen.extend((first, second))
-            return super().both_ways(first, second)
-
+    flow = GivenFlow((0, 0), (0, 0))
     brighter = SmallVersion(2, cv2.add(second.levels, 25.0), second.valid)
-    views_of(Way(first, brighter, np.eye(3)), Tools(NumbaDevice(), Looking((0, 0), (0, 0))))
 
-    assert np.abs(seen[0].astype(int) - seen[1]).max() <= 1
+    views_of([Way(first, brighter, np.eye(3))] * 6, Tools(NumbaDevice(), flow), one_by_one)
+
+    assert len(flow.asked) == 12
+    assert np.abs(flow.asked[0].astype(int) - flow.asked[1]).max() <= 1
