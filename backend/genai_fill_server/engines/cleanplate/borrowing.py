@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.plate import FrameRange, Window
-from genai_fill_server.engines.cleanplate.alignment import (
-    Alignment,
-    Target,
-    Way,
-    align,
-    unexplained,
-)
+from genai_fill_server.engines.cleanplate.aligning import Aligner
+from genai_fill_server.engines.cleanplate.alignment import Alignment, Target
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, camera_motion
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
@@ -26,16 +20,8 @@ from genai_fill_server.engines.cleanplate.choice import (
     coarse_hole,
     coverage,
     coverage_of_planes,
-    spread_frames,
 )
-from genai_fill_server.engines.cleanplate.depth_way import (
-    Seen,
-    align_by_depth,
-    on_one_scale,
-    stands_still,
-    told_by,
-)
-from genai_fill_server.engines.cleanplate.description import Detail, Direction, Motion
+from genai_fill_server.engines.cleanplate.description import Detail, Direction
 from genai_fill_server.engines.cleanplate.device import Gathered
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.frame_depth import FrameDepths
@@ -106,7 +92,8 @@ class Borrower:
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
-        self._depths = FrameDepths(kit, self.chain, len(shot.reach))
+        depths = FrameDepths(kit, self.chain, len(shot.reach))
+        self._aligner = Aligner(kit, self.artist, depths, self.parallel)
         self._unseen: dict[int, tuple[int, int]] = {}
         self._last: Borrowed | None = None
         self._held: Borrowed | None = None
@@ -298,64 +285,7 @@ class Borrower:
         self._note_unseen(target.proxy.frame, target.region, hole, [mask[:count] for mask in shown])
         limit = _SOURCES[self._options.detail]
         chosen = best_frames(target.proxy.frame, candidates, shown, limit)
-        given = {i: self.artist.place(target, candidates[i].proxy.frame) for i in chosen}
-        found = self._aligned_by_planes(target, candidates, chosen, given)
-        is_given = any(place is not None for place in given.values())
-        if self._options.motion is Motion.DENSE and not is_given and unexplained(target, found):
-            more = spread_frames(target.proxy.frame, candidates, chosen)
-            deep = self._aligned_by_depth(target, candidates, [*chosen, *more])
-            told = {one.frame for one in deep}
-            rest = [i for i in more if self._depths.nearest(candidates[i].proxy.frame) not in told]
-            found += [*self._aligned_by_planes(target, candidates, rest, {}), *deep]
-        return found
-
-    def _aligned_by_planes(
-        self,
-        target: Target,
-        candidates: Sequence[Candidate],
-        chosen: Sequence[int],
-        given: dict[int, Floats | None],
-    ) -> list[Alignment]:
-        ways = [
-            Way(
-                candidates[i].proxy,
-                matrix,
-                plane,
-                alone=len(candidates[i].matrices) == 1,
-                place=given.get(i),
-            )
-            for i in chosen
-            for plane, matrix in enumerate(candidates[i].matrices)
-            if matrix is not None
-        ]
-        jobs = [partial(align, target, way, self.kit) for way in ways]
-        return [one for one in self.parallel(jobs) if one is not None]
-
-    def _aligned_by_depth(
-        self, target: Target, candidates: Sequence[Candidate], chosen: Sequence[int]
-    ) -> list[Alignment]:
-        """Return alignments by depth of frames at or beside the chosen, where they can be made."""
-        by_frame = {c.proxy.frame: Seen(c.proxy, c.main) for c in candidates}
-        near = [self._depths.nearest(candidates[index].proxy.frame) for index in chosen]
-        frames = [frame for frame in dict.fromkeys(near) if frame in by_frame]
-        if stands_still(target, [by_frame[frame] for frame in frames]):
-            return []
-        places = self._depths.followed(target.proxy.frame, frames, self.parallel)
-        led = [
-            (by_frame[frame], place)
-            for frame, place in zip(frames, places, strict=True)
-            if place is not None
-        ]
-        depths = self._depths.of([source.proxy for source, _ in led], self.parallel)
-        jobs = [
-            partial(told_by, target, source, depth, place, self.kit)
-            for (source, place), depth in zip(led, depths, strict=True)
-            if depth is not None
-        ]
-        told = [one for one in self.parallel(jobs) if one is not None]
-        scaled = on_one_scale(told)
-        found = self.parallel([partial(align_by_depth, target, one, self.kit) for one in scaled])
-        return [one for one in found if one is not None]
+        return self._aligner.aligned(target, candidates, chosen)
 
     def _gathered(self, target: Target, aligned: Sequence[Alignment], lookup: Lookup) -> Gathered:
         if not aligned:

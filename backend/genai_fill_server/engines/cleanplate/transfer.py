@@ -262,11 +262,18 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, start + _PART_PX) for start in range(0, count, _PART_PX)]
 
 
-def weights_of(weights: Floats, lookup: Lookup) -> list[Floats]:
+def weights_of(weights: Floats, lookup: Lookup, run: Runner = one_by_one) -> list[Floats]:
     """Return each source's weight for the hole's pixels, without traces of others."""
     nothing = np.zeros(len(lookup.x), np.float32)
-    shares = [lookup.read(plane) if plane.any() else nothing for plane in weights]
-    return [np.where(plane > LEAST_WEIGHT, plane, np.float32(0.0)) for plane in shares]
+
+    def read(plane: Floats) -> Floats:
+        if not plane.any():
+            return nothing
+        share = lookup.read(plane)
+        share[share <= LEAST_WEIGHT] = 0.0
+        return share
+
+    return run([partial(read, plane) for plane in weights])
 
 
 def gather(
@@ -274,7 +281,7 @@ def gather(
 ) -> Gathered:
     """Return what the sources give for a hole's pixels, ``weights`` (n, h, w) deciding."""
     gathered = Gathered.empty(len(lookup.x))
-    shares = weights_of(weights, lookup)
+    shares = weights_of(weights, lookup, run)
     wanted = [share > 0.0 for share in shares]
     jobs = [
         partial(take_from, source, lookup, factor, only)
