@@ -112,6 +112,6 @@ class Aligner:
             if depth is not None
         ]
         told = [one for one in self.run(jobs) if one is not None]
-        scaled = on_one_scale(told)
+        scaled = on_one_scale(told, self.run)
         found = self.run([partial(align_by_depth, target, one, self.kit) for one in scaled])
         return [one for one in found if one is not None]

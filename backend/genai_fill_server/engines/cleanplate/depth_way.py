@@ -38,6 +38,7 @@ from genai_fill_server.engines.cleanplate.relative_depth import (
 )
 from genai_fill_server.engines.cleanplate.splatting import carried
 from genai_fill_server.engines.cleanplate.tracks import STEP_PX, nodes_of
+from genai_fill_server.engines.cleanplate.waves import Runner
 
 Mask = npt.NDArray[np.bool_]
 
@@ -155,28 +156,19 @@ def _tells(camera: Camera, here: Floats, near: Floats, there: Floats) -> bool:
     return float((missed < _MOST_LEFT * size[long]).mean()) >= LEAST_ALONG
 
 
-def on_one_scale(found: Sequence[Told]) -> list[Scaled]:
+def on_one_scale(found: Sequence[Told], run: Runner) -> list[Scaled]:
     """Return sources with their depth on one scale.
 
     Each measured depth in its own terms. Seen from the target they are one scene: what one
     says of pixels that the target shows is a depth for the cameras of all. Which end of the
-    scale is near, all say together: motion alone does not tell, what hides what does.
+    scale is near, all say together: motion alone does not tell, what hides what does. ``run``
+    shares the work out.
     """
     if not found:
         return []
     base = max(found, key=lambda one: int(one.known.sum()))
-    width = base.known.shape[1]
-    kept = []
-    for one in found:
-        some = thinned((base.known & one.known).ravel())
-        there = np.column_stack([some % width, some // width]) * STEP_PX + STEP_PX // 2
-        seen = camera_of(
-            there.astype(np.float32), base.near.ravel()[some], one.place.reshape(-1, 2)[some]
-        )
-        if seen is None or seen.miss_px > MOST_MISS_PX:
-            continue
-        way = _way(base.near.ravel()[some], one.near.ravel()[some])
-        kept.append((one, seen, way))
+    scales = run([partial(_scale_of, base, one) for one in found])
+    kept = [(one, *scale) for one, scale in zip(found, scales, strict=True) if scale is not None]
     sign, against = agreed([way * one.depth.nearer for one, _, way in kept])
     unit = sign / spread_of(base.near[base.known])
     return [
@@ -184,6 +176,19 @@ def on_one_scale(found: Sequence[Told]) -> list[Scaled]:
         for index, (one, seen, way) in enumerate(kept)
         if index not in against
     ]
+
+
+def _scale_of(base: Told, one: Told) -> tuple[Camera, float] | None:
+    """Return the camera of ``one`` for the depth of ``base``, and 1 or -1 as theirs grow alike."""
+    width = base.known.shape[1]
+    some = thinned((base.known & one.known).ravel())
+    there = np.column_stack([some % width, some // width]) * STEP_PX + STEP_PX // 2
+    seen = camera_of(
+        there.astype(np.float32), base.near.ravel()[some], one.place.reshape(-1, 2)[some]
+    )
+    if seen is None or seen.miss_px > MOST_MISS_PX:
+        return None
+    return seen, _way(base.near.ravel()[some], one.near.ravel()[some])
 
 
 def agreed(votes: Sequence[float]) -> tuple[float, set[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import cv2
 import numba
@@ -22,6 +23,7 @@ from genai_fill_server.engines.cleanplate.proxies import Proxy
 from genai_fill_server.engines.cleanplate.waves import Runner
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 _ROUND_TRIP_PX = 0.7
 _FEW = 1 << 14
@@ -72,9 +74,19 @@ def views_of(ways: Sequence[Way], kit: Kit, run: Runner) -> list[tuple[View, Vie
         seen = run([partial(_pictures, way, kit) for way in some])
         pairs = [pair for one in seen for pair in ((one.one, one.other), (one.other, one.one))]
         flows = run([partial(kit.flow.between, *pair) for pair in pairs])
-        there, back = flows[0::2], flows[1::2]
-        found += run([partial(_led, *each) for each in zip(some, seen, there, back, strict=True)])
+        led = run(
+            [
+                partial(lead, way, one, *flow)
+                for way, one, flow in zip(some, seen, _pairs(flows), strict=True)
+                for lead in (_led_there, _led_back)
+            ]
+        )
+        found += _pairs(led)
     return found
+
+
+def _pairs(ordered: Sequence[T]) -> list[tuple[T, T]]:
+    return list(zip(ordered[0::2], ordered[1::2], strict=True))
 
 
 def _pictures(way: Way, kit: Kit) -> _Pictures:
@@ -86,17 +98,29 @@ def _pictures(way: Way, kit: Kit) -> _Pictures:
     return _Pictures(*_without_object(first.levels, free, seen, usable), free, usable)
 
 
-def _led(way: Way, seen: _Pictures, flow: Floats, back: Floats) -> tuple[View, View]:
-    first, second, matrix = way.first, way.second, way.matrix
-    height, width = first.levels.shape
-    free, usable = seen.free, seen.usable
-    flow, back = np.ascontiguousarray(flow), np.ascontiguousarray(back)
-    inverse = np.asarray(np.linalg.inv(matrix), np.float64)
-    there, origin = np.zeros((2, height, width, 2), np.float32)
-    known, known_back = np.zeros((2, height, width), np.bool_)
-    _lead_there(_inner(free), usable, flow, back, np.ascontiguousarray(matrix), there, known)
-    _lead_back(_inner(second.valid > 0), free, flow, back, inverse, origin, known_back)
-    return View(second, there, known, matrix), View(first, origin, known_back, inverse)
+def _led_there(way: Way, seen: _Pictures, flow: Floats, back: Floats) -> View:
+    """Return where pixels of the first frame are in the second; both flows there and back."""
+    place, known = _nothing_known(seen)
+    free, matrix = _inner(seen.free), np.ascontiguousarray(way.matrix)
+    _lead_there(free, seen.usable, *_contiguous(flow, back), matrix, place, known)
+    return View(way.second, place, known, way.matrix)
+
+
+def _led_back(way: Way, seen: _Pictures, flow: Floats, back: Floats) -> View:
+    """Return where pixels of the second frame are in the first."""
+    place, known = _nothing_known(seen)
+    inverse = np.asarray(np.linalg.inv(way.matrix), np.float64)
+    free = _inner(way.second.valid > 0)
+    _lead_back(free, seen.free, *_contiguous(flow, back), inverse, place, known)
+    return View(way.first, place, known, inverse)
+
+
+def _nothing_known(seen: _Pictures) -> tuple[Floats, Mask]:
+    return np.zeros((*seen.free.shape, 2), np.float32), np.zeros(seen.free.shape, np.bool_)
+
+
+def _contiguous(flow: Floats, back: Floats) -> tuple[Floats, Floats]:
+    return np.ascontiguousarray(flow), np.ascontiguousarray(back)
 
 
 def _without_object(levels: Bytes, free: Mask, seen: Bytes, usable: Mask) -> tuple[Bytes, Bytes]:
