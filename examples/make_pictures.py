@@ -50,7 +50,7 @@ def fill_and_fail(folder: Path, error_picture: Path) -> list[NodeWords]:
     from tests.fakes.nuke_standin import boot
 
     app = qt_application()
-    shot = write_demo_shot(folder, SceneSize(320, 180, 6))
+    shot = write_demo_shot(folder, SceneSize(640, 360, 24))
     frames = (shot.frames.first, shot.frames.last)
     words: list[NodeWords] = []
     with (
