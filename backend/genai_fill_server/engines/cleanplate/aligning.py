@@ -70,7 +70,10 @@ class Aligner:
         deep = self._by_depth(target, candidates, [*chosen, *more])
         told = {one.frame for one in deep}
         beside = [candidates[i] for i in more]
-        rest = [(one, None) for one in beside if self.depths.nearest(one.proxy.frame) not in told]
+        there = {one.proxy.frame for one in candidates}
+        rest = [
+            (one, None) for one in beside if self.depths.nearest(one.proxy.frame, there) not in told
+        ]
         by_planes = self._by_planes(target, near, main_only=bool(deep))
         return [*by_planes, *found, *self._by_planes(target, rest), *deep]
 
@@ -95,8 +98,8 @@ class Aligner:
     ) -> list[Alignment]:
         """Return alignments by depth of frames at or beside the chosen, where they can be made."""
         by_frame = {c.proxy.frame: Seen(c.proxy, c.main) for c in candidates}
-        near = [self.depths.nearest(candidates[index].proxy.frame) for index in chosen]
-        frames = [frame for frame in dict.fromkeys(near) if frame in by_frame]
+        near = (self.depths.nearest(candidates[index].proxy.frame, by_frame) for index in chosen)
+        frames = list(dict.fromkeys(near))
         if stands_still(target, [by_frame[frame] for frame in frames]):
             return []
         places = self.depths.followed(target.proxy.frame, frames, self.run)

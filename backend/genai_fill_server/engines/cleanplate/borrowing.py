@@ -92,7 +92,8 @@ class Borrower:
         else:
             self.proxies, self.artist, self.motion = like.proxies, like.artist, like.motion
         self.patches = Patches(shot, kit, watch, self.proxies, self.motion, self.artist)
-        depths = FrameDepths(kit, self.chain, len(shot.reach))
+        in_reach = min(len(shot.reach), 2 * options.reach_frames + 1)
+        depths = FrameDepths(kit, self.chain, shot.reach.first, in_reach)
         self._aligner = Aligner(kit, self.artist, depths, self.parallel)
         self._unseen: dict[int, tuple[int, int]] = {}
         self._last: Borrowed | None = None

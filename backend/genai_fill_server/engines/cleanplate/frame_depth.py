@@ -2,17 +2,17 @@
 
 A frame's depth depends on the shot alone, not on which frame is being filled, so it is measured
 once and its map serves every target that it gives pixels to. One measurement of two frames serves
-the maps of both. On all but short shots every second frame's depth is measured: where so many are
-in reach, those between show hardly more.
+the maps of both. Where many frames are in reach every second one's depth is measured: those between
+show hardly more.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise, product
+from itertools import pairwise, product
 from typing import TypeVar
 
 import numba
@@ -78,19 +78,31 @@ class FrameDepth:
 class FrameDepths:
     """The depth of a shot's frames, and where their pixels are in each other. Made when asked."""
 
-    def __init__(self, kit: Kit, chain: Chain, shot_frames: int = 1) -> None:
-        """Measure with ``kit`` along ``chain`` in a shot of ``shot_frames``."""
+    def __init__(self, kit: Kit, chain: Chain, first: int = 0, in_reach: int = 1) -> None:
+        """Measure with ``kit`` along ``chain`` in a shot from ``first`` on.
+
+        ``in_reach``: how many frames may give pixels to one.
+        """
         self._kit = kit
         self._chain = chain
-        self._spacing = 1 if shot_frames < _SHORT_FRAMES else 2
+        self._first = first
+        self._spacing = 1 if in_reach < _SHORT_FRAMES else 2
         self._others: OrderedDict[int, Sequence[int]] = OrderedDict()
         self._maps: OrderedDict[int, FrameDepth | None] = OrderedDict()
         self._views: OrderedDict[Hop, View] = OrderedDict()
         self._tracks: OrderedDict[Hop, Track] = OrderedDict()
 
-    def nearest(self, frame: int) -> int:
-        """Return the nearest frame whose depth is measured."""
-        return self._spacing * ((frame + self._spacing // 2) // self._spacing)
+    def nearest(self, frame: int, there: Container[int]) -> int:
+        """Return the nearest frame whose depth is measured, of those that are ``there``.
+
+        Where those are missing it is ``frame`` itself.
+        """
+        return next((key for key in self._beside(frame) if key in there), frame)
+
+    def _beside(self, frame: int) -> Sequence[int]:
+        """Return the numbers of the nearest frames whose depth is measured, itself if it is one."""
+        before = frame - (frame - self._first) % self._spacing
+        return (frame,) if before == frame else (before + self._spacing, before)
 
     def of(self, frames: Sequence[Proxy], run: Runner) -> list[FrameDepth | None]:
         """Return the depth of each of ``frames``; None where none can be measured.
@@ -112,17 +124,24 @@ class FrameDepths:
         ways = [shortest(first, frame, self.others) for frame in frames]
         hops = [(a, b) for way in ways for a, b in pairwise(way)]
         self._measure([hop for hop in hops if hop not in self._tracks], run)
-        jobs = [partial(_led, [_kept(self._tracks, hop) for hop in pairwise(way)]) for way in ways]
+        jobs = [partial(_led, self._tracks_along(way)) for way in ways]
         found = run(jobs)
         _forget(self._tracks, max(_MOST_TRACKS, len(hops)))
         _forget(self._views, _MOST_VIEWS)
         return found
 
+    def _tracks_along(self, way: Sequence[int]) -> list[Track]:
+        """Return the tracks along a way; none where one is missing, as its frame is by now."""
+        hops = list(pairwise(way))
+        if any(hop not in self._tracks for hop in hops):
+            return []
+        return [_kept(self._tracks, hop) for hop in hops]
+
     def _make(self, frames: Sequence[Proxy], run: Runner) -> None:
         hops = [[(one.frame, other) for other in self.others(one.frame)] for one in frames]
         self._measure([hop for own in hops for hop in own if hop not in self._views], run)
         # A map is made of its views once: they are large, and not kept.
-        views = [[self._views.pop(hop) for hop in own] for own in hops]
+        views = [[self._views.pop(hop) for hop in own if hop in self._views] for own in hops]
         jobs = [partial(_depth_of_frame, *each) for each in zip(frames, views, strict=True)]
         for one, found in zip(frames, run(jobs), strict=True):
             self._maps[one.frame] = found
@@ -142,11 +161,10 @@ class FrameDepths:
 
     def _found_others(self, frame: int) -> Sequence[int]:
         spacing, found = self._spacing, list[int]()
-        before = frame - frame % spacing
-        if before != frame:
+        leads = (key for key in self._beside(frame) if key != frame and self._leads(frame, key))
+        if (key := next(leads, None)) is not None:
             # Its own depth is never asked for: one way from it to those beside it is enough.
-            beside = sorted((before, before + spacing), key=lambda key: abs(key - frame))
-            return list(islice((key for key in beside if self._leads(frame, key)), 1))
+            return [key]
         for apart, side in product(_APART[spacing], (-1, 1)):
             for step in range(apart, 0, -spacing):
                 other = frame + side * step

@@ -1,9 +1,10 @@
 """How much brighter the target is than a source: exposure, white balance, falling shadow.
 
-Computed on linear light at half the proxy's size as a ratio of local means, so that grain
-cancels and nothing is taken from a clipped or coded value. One robust factor a channel for
-the pair, plus a membrane of what differs round the hole, in log2 of linear light: that is
-gradient-domain compositing without its overshoot, since a factor keeps black black.
+Computed on linear light at half the proxy's size, a quarter round large holes, as a ratio of
+local means, so that grain cancels and nothing is taken from a clipped or coded value. One
+robust factor a channel for the pair, plus a membrane of what differs round the hole, in log2 of
+linear light: that is gradient-domain compositing without its overshoot, since a factor keeps
+black black.
 """
 
 from __future__ import annotations
@@ -57,23 +58,36 @@ def log_gain(
     weight *= np.exp(-4.0 * _halved(error, height, width)).astype(np.float32)
     if float(weight.sum()) < 4.0:
         return np.zeros((height, width, 3), np.float32)
+    floor = np.float32(max(1e-5, 0.02 * float(np.median(np.abs(wanted)))))
     if height * width <= _MOST_PX:
-        return _gain_of(wanted, given, weight, kit.device)
-    # Light is smooth: round a large hole half the size tells it as well.
-    wanted, given, weight = (
-        _halved(plane, -(-height // 2), -(-width // 2)) for plane in (wanted, given, weight)
+        return _gain_of(wanted, given, weight, floor, kit.device)
+    # Light is smooth: round a large hole half the size tells it as well. Under a matte light is
+    # 0, and must not be mixed into what lies beside it.
+    small = -(-height // 2), -(-width // 2)
+    mass = _halved(weight, *small)
+    held = np.maximum(mass, np.float32(1e-6))[..., None]
+    wanted, given = (
+        np.asarray(_halved(light * weight[..., None], *small) / held, np.float32)
+        for light in (wanted, given)
     )
-    found = _gain_of(wanted, given, weight, kit.device, reduced=2)
+    found = _gain_of(wanted, given, mass, floor, kit.device, reduced=2)
     size = (2 * found.shape[1], 2 * found.shape[0])
     return np.asarray(cv2.resize(found, size)[:height, :width], np.float32)
 
 
 def _gain_of(
-    wanted: Floats, given: Floats, weight: Floats, device: Device, reduced: int = 1
+    wanted: Floats,
+    given: Floats,
+    weight: Floats,
+    floor: np.float32,
+    device: Device,
+    reduced: int = 1,
 ) -> Floats:
-    """Return log2 of the factor from ``given`` to ``wanted`` (h, w, 3), ``reduced`` so often."""
+    """Return log2 of the factor from ``given`` to ``wanted`` (h, w, 3), ``reduced`` so often.
+
+    Light below ``floor`` tells nothing.
+    """
     mean_px, spread_px = _MEAN_PX // reduced, _SPREAD_PX // reduced
-    floor = np.float32(max(1e-5, 0.02 * float(np.median(np.abs(wanted)))))
     ratio = np.log2(
         np.maximum(_mean(wanted, weight, mean_px), floor)
         / np.maximum(_mean(given, weight, mean_px), floor)

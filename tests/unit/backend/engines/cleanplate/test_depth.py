@@ -278,14 +278,45 @@ def test_in_long_shots_every_second_frame_is_measured_and_one_way_leads_there_fr
     def chain(first, last):
         return (_proxy(last), np.eye(3)) if last in range(1, 90) else None
 
-    depths = FrameDepths(kit=None, chain=chain, shot_frames=89)
+    depths = FrameDepths(kit=None, chain=chain, in_reach=49)
 
-    assert [depths.nearest(frame) for frame in (4, 5, 6)] == [4, 6, 6]
+    assert [depths.nearest(frame, range(1, 90)) for frame in (4, 5, 6)] == [4, 6, 6]
+    assert depths.nearest(5, {3, 4, 5}) == 4
+    assert depths.nearest(5, {3, 5, 7}) == 5, "where both beside it are missing"
     assert sorted(depths.others(10)) == [4, 8, 12, 16]
     assert sorted(depths.others(88)) == [82, 86]
-    assert list(depths.others(11)) == [10]
-    assert list(depths.others(1)) == [2]
-    assert shortest(11, 34, depths.others) == [11, 10, 16, 22, 28, 34]
+    assert list(depths.others(11)) == [12]
+    assert list(depths.others(89)) == [88]
+    way = shortest(11, 34, depths.others)
+    assert (way[0], way[1], way[-1]) == (11, 12, 34)
+    assert len(way) <= 7
+
+
+def test_shots_on_twos_and_gaps_lose_no_depth():
+    def on_twos(first, last):
+        return (_proxy(last), np.eye(3)) if last in range(1001, 1101, 2) else None
+
+    depths = FrameDepths(kit=None, chain=on_twos, first=1001, in_reach=49)
+    assert depths.nearest(1033, range(1001, 1101, 2)) == 1033
+    assert sorted(depths.others(1033)) == [1027, 1031, 1035, 1039]
+
+    uneven = FrameDepths(kit=None, chain=on_twos, first=1000, in_reach=49)
+    assert uneven.nearest(1033, range(1001, 1101, 2)) == 1033
+    assert sorted(uneven.others(1033)) == [1027, 1031, 1035, 1039]
+
+
+def test_a_frame_that_vanishes_meanwhile_is_no_source_and_no_error():
+    there = set(range(1, 30))
+
+    def chain(first, last):
+        return (_proxy(last), np.eye(3)) if {first, last} <= there else None
+
+    depths = FrameDepths(kit=None, chain=chain)
+    assert list(depths.others(10))
+    there.clear()
+
+    assert depths.followed(10, [12], one_by_one) == [None]
+    assert depths.of([_proxy(12)], one_by_one) == [None]
 
 
 def test_flow_on_low_frames_is_never_measured():
