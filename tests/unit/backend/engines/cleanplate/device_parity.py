@@ -30,10 +30,9 @@ ROUNDING = 4e-6
 """By how much an operation may differ, of the greatest value that goes in."""
 
 SHOT_ROUNDING, SHOT_SHARE = 0.01, 0.003
-"""Where two sources cost the same, rounding takes one for a whole patch: some 5 by 5 pixels, which
-are 0.0015 of the smallest shot here."""
-
-"""By how much a filled pixel may differ (of its value and 0.02), but for so many of them."""
+"""By how much a filled pixel may differ (of its value and 0.02), but for so many of them: where two
+sources cost the same, rounding takes one for a whole patch of some 5 by 5 pixels, which are 0.0015
+of the smallest shot here."""
 
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(1, 70)
