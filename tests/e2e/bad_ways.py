@@ -49,13 +49,14 @@ def request_of(ask: Ask) -> FillRequest:
 
 
 def run_job(backend: BackendProcess, ask: Ask) -> tuple[Job | None, ErrorReport | None]:
-    """Post a fill and wait for its end; the error is the refusal's or the job's."""
+    """Post a fill and wait for all of its end; the error is the refusal's or the job's."""
     client = backend.client()
     try:
         job = client.submit(request_of(ask))
     except GenAIFillError as refusal:
         return None, ErrorReport.of(refusal)
     job = wait_until(lambda: (now := client.job(job.id)).state.is_final and now)
+    backend.wait_for_ends()
     return job, job.error
 
 

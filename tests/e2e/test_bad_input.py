@@ -86,6 +86,7 @@ def test_the_command_says_it_in_one_line_and_leaves_with_a_code(backend, shot, b
     _, says, to_do = bad.typed or (bad.code, bad.says, bad.to_do)
 
     said = run_command(backend, bad.asked(shot.ask))
+    backend.wait_for_ends()
 
     assert said.code == 1, said
     told = [line for line in said.err.splitlines() if line.startswith("genai-fill: ")]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -109,6 +110,21 @@ class BackendProcess:
             pipe.close()
         code, self.process = self.process.returncode, None
         return code
+
+    def wait_for_ends(self) -> None:
+        """Wait until each job that has ended is tidied up after and on record.
+
+        A final state is written first, so that a power cut leaves no job without its folder;
+        empty versions and scratch go after it, and the audit log's line comes last.
+        """
+        ended = {job.id for job in self.client().jobs(1000) if job.state.is_final}
+        wait_until(lambda: ended <= set(self._jobs_with_an_end()))
+
+    def _jobs_with_an_end(self) -> Iterator[str]:
+        for line in (self.state_dir / "audit.jsonl").read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if record["event"] == "finished":
+                yield record["job"]
 
     def log(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.state_dir / "logs").iterdir()))

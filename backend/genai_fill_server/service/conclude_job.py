@@ -87,6 +87,8 @@ class ConcludeJob:
         report = ErrorReport.of(error) if error else None
         job = self._store.transition(job_id, state, error=report)
         _LOG.info("job %s: %s%s", job_id, state.value, f": {error.code}" if error else "")
+        # Tidied after the state is kept: a power cut in between leaves an empty folder, and not
+        # a running job whose version somebody else may take.
         if state in (JobState.FAILED, JobState.CANCELLED):
             release_takes(job.takes)  # folders that never got a file; their versions are free
         else:
