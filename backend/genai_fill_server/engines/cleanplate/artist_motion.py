@@ -19,9 +19,10 @@ from genai_fill_server.engines.cleanplate.description import Motion
 from genai_fill_server.engines.cleanplate.diffusion import pull_push
 from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.engines.cleanplate.motion import CameraMotion, Labelled, Step
-from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, identity, moved
+from genai_fill_server.engines.cleanplate.planes import Matrix, Points, fit, identity
 from genai_fill_server.engines.cleanplate.proxies import Proxies, Proxy
 from genai_fill_server.engines.cleanplate.region import Region
+from genai_fill_server.engines.cleanplate.stmaps import StMap, grid, read, stmap_of
 from genai_fill_server.service.ports import Shot
 
 FIELD_BYTES = 512 * 1024 * 1024
@@ -42,6 +43,7 @@ class ArtistMotion:
         self._backward = frozenset(shot.input_frames(InputRole.MOTION_BACKWARD))
         self._maps = frozenset(shot.input_frames(InputRole.STMAP))
         self._fields = ByteCache(FIELD_BYTES)
+        self._inverses: dict[int, Matrix | None] = {}
         self._walked: tuple[int, Region] | None = None
         self._walks: dict[int, Floats | None] = {}
         self._start_frame = 0
@@ -112,7 +114,7 @@ class ArtistMotion:
             else (self._backward, InputRole.MOTION_BACKWARD)
         )
         if first in direct:
-            return place + _read(self._vectors(role, first), place)
+            return place + read(self._vectors(role, first), place)
         reverse, role = (
             (self._backward, InputRole.MOTION_BACKWARD)
             if ahead
@@ -121,9 +123,9 @@ class ArtistMotion:
         if second not in reverse:
             return None
         field = self._vectors(role, second)
-        found = place - _read(field, place)
+        found = place - read(field, place)
         for _ in range(_INVERSE_ROUNDS):
-            found = place - _read(field, found)
+            found = place - read(field, found)
         return np.asarray(found, np.float32)
 
     def _vectors(self, role: InputRole, frame: int) -> Floats:
@@ -138,32 +140,25 @@ class ArtistMotion:
 
         return self._fields.get((role, frame), make)
 
-    def _mapped(self, first: int, region: Region, second: int) -> Floats:
+    def _mapped(self, first: int, region: Region, second: int) -> Floats | None:
         """Return places on ``second`` that show the same of the common picture."""
-        wanted = self._map(first)[region.rows_and_columns]
-        known = self._map(second)
-        to_pixels = _fitted(known)
-        guess = _by(to_pixels, wanted)
-        place = guess
-        # The plane that fits the map best is nearly it; what it misses shrinks each round.
-        for _ in range(_INVERSE_ROUNDS):
-            place = place + guess - _by(to_pixels, _read(known, place))
-        return np.asarray(place, np.float32)
+        here, there = self._map(first), self._map(second)
+        if here is None or there is None:
+            return None
+        return there.showing(here.values[region.rows_and_columns])
 
-    def _map(self, frame: int) -> Floats:
-        """Return an STMap in units of the proxy's sides, (h, w, 2), complete."""
-
-        def make() -> Floats:
-            mapped, known = self._reduced(InputRole.STMAP, frame)
-            known &= (mapped != 0.0).any(axis=-1)
-            if known.all() or not known.any():
-                return mapped
-            grid = _grid(Region(0, 0, self._proxies.width, self._proxies.height))
-            plane, _ = cv2.findHomography(grid[known][::7], mapped[known][::7], cv2.USAC_MAGSAC)
-            smooth = mapped if plane is None else _by(np.asarray(plane, np.float64), grid)
-            return np.where(known[..., None], mapped, smooth).astype(np.float32)
-
-        return self._fields.get((InputRole.STMAP, frame), make)
+    def _map(self, frame: int) -> StMap | None:
+        """Return a frame's STMap at the proxies' size; None where it tells too little."""
+        inverse = self._inverses.get(frame)
+        values = self._fields.find((InputRole.STMAP, frame))
+        if frame in self._inverses and (inverse is None or values is not None):
+            return None if inverse is None or values is None else StMap(values, inverse)
+        mapped, known = self._reduced(InputRole.STMAP, frame)
+        made = stmap_of(mapped, known & (mapped != 0.0).any(axis=-1))
+        self._inverses[frame] = None if made is None else made.to_pixels
+        if made is not None:
+            self._fields.put((InputRole.STMAP, frame), made.values)
+        return made
 
     def _reduced(self, role: InputRole, frame: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return red and green at the proxies' size, and where they are known."""
@@ -201,36 +196,7 @@ def camera_motion(motion: Motion, artist: ArtistMotion) -> CameraMotion:
 
 
 def _grid(region: Region) -> Floats:
-    width, height = region.size
-    columns, rows = np.meshgrid(
-        np.arange(region.x0, region.x0 + width, dtype=np.float32),
-        np.arange(region.y0, region.y0 + height, dtype=np.float32),
-    )
-    return np.dstack([columns, rows])
-
-
-def _read(field: Floats, place: Floats) -> Floats:
-    """Interpolate a field at places; beyond its edge it goes on as it is there."""
-    x = np.ascontiguousarray(place[..., 0], np.float32)
-    y = np.ascontiguousarray(place[..., 1], np.float32)
-    return np.asarray(
-        cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
-    )
-
-
-def _by(matrix: Matrix, places: Floats) -> Floats:
-    return moved(matrix, places.reshape(-1, 2)).reshape(places.shape)
-
-
-def _fitted(mapped: Floats) -> Matrix:
-    """Return the homography from an STMap's values to the pixels that hold them."""
-    height, width = mapped.shape[:2]
-    grid = _grid(Region(0, 0, width, height))[:: max(1, height // 32), :: max(1, width // 32)]
-    values = mapped[:: max(1, height // 32), :: max(1, width // 32)]
-    found, _ = cv2.findHomography(
-        values.reshape(-1, 2).astype(np.float64), grid.reshape(-1, 2).astype(np.float64), 0
-    )
-    return identity() if found is None else np.asarray(found, np.float64)
+    return grid(region.x0, region.y0, *region.size)
 
 
 def _averaged(plane: Floats, factor: int) -> Floats:

@@ -89,6 +89,68 @@ def test_where_alpha_is_nought_motion_is_completed_from_round_it():
     assert np.abs(place.reshape(-1, 2) - truth).max() < 0.6
 
 
+def stmap_shot(scene, known):
+    """The scene with STMaps that are known where ``known`` (h, w) is, and black elsewhere."""
+    given = {}
+    for frame in scene.frames:
+        rgb, alpha = stmap(scene, frame)
+        given[frame] = (rgb * known[..., None], alpha * known)
+    return scene.shot().with_inputs({InputRole.STMAP: given})
+
+
+def all_but(rows, columns):
+    known = np.ones((160, 240), np.float32)
+    known[rows, columns] = 0.0
+    return known
+
+
+@pytest.mark.parametrize(
+    ("known", "within_px"),
+    [
+        (all_but(slice(50, 110), slice(90, 150)), 0.1),
+        (all_but(slice(0, 160), slice(0, 120)), 0.3),
+        (1 - all_but(slice(30, 130), slice(60, 200)), 0.1),
+        (1 - all_but(slice(100, 140), slice(100, 220)), 1.0),
+    ],
+    ids=["a hole", "the left half", "a card round it", "a card below it"],
+)
+def test_where_an_stmap_is_silent_it_is_completed_from_round_it(known, within_px):
+    scene = KnownMotion(frames=4)
+    shot = stmap_shot(scene, known)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
+    target = Target.of(proxies.get(1001), Region(90, 50, 150, 110))
+    place = ArtistMotion(shot, proxies).place(target, 1004)
+    truth = scene.moved(grid(scene)[50:110, 90:150].reshape(-1, 2), 1001, 1004)
+    assert np.abs(place.reshape(-1, 2) - truth).max() < within_px
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 20, 40])
+@pytest.mark.parametrize("scattered", [True, False])
+def test_an_stmap_that_tells_too_little_is_left_to_the_estimate(count, scattered):
+    scene = KnownMotion(frames=4)
+    known = np.zeros((160, 240), np.float32)
+    at = np.linspace(31 * 240, known.size - 1, count) if scattered else 40 * 240 + np.arange(count)
+    known.ravel()[at.astype(int)] = 1.0
+    shot = stmap_shot(scene, known)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
+    artist = ArtistMotion(shot, proxies)
+    assert artist.place(Target.of(proxies.get(1001), Region(90, 50, 150, 110)), 1003) is None
+    (engine,) = create({"threads": 1})
+    job = EngineJob(seeds=(1,), options=engine.description.resolve({}))
+    for made in engine.fill(shot, job, QuietWatch()):
+        assert np.isfinite(made.pixels).all()
+
+
+def test_an_stmap_known_along_a_line_alone_tells_no_plane():
+    scene = KnownMotion(frames=3)
+    known = np.zeros((160, 240), np.float32)
+    known[60] = 1.0
+    shot = stmap_shot(scene, known)
+    proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
+    target = Target.of(proxies.get(1001), Region(90, 50, 150, 110))
+    assert ArtistMotion(shot, proxies).place(target, 1003) is None
+
+
 def test_motion_that_leads_nowhere_is_left_to_the_estimate():
     scene = KnownMotion(frames=6)
     given = forward(scene)
