@@ -24,7 +24,7 @@ from genai_fill_server.engines.cleanplate.melding_kernels import (
     relax,
 )
 from genai_fill_server.engines.cleanplate.patch_kernels import COLOURS
-from genai_fill_server.engines.cleanplate.waves import Runner, shares
+from genai_fill_server.engines.cleanplate.waves import Runner, bands, shares
 
 Places = npt.NDArray[np.int32]
 
@@ -33,9 +33,9 @@ _HOLD = np.float32(0.02)
 seven pixels, and sums stay small enough to be solved in a few sweeps."""
 
 _SEAM = np.float32(0.2)
-_SWEEPS = 16
+_SWEEPS, _SWEEPS_AT_ONCE = 16, 4
 _HASTE = np.float32(1.75)
-_FINE_PX = 1.2
+_FINE_PX, _FINE_REACH_PX = 1.2, 8
 _NEAR_PX = 4.0
 _MOST_GAIN = 1.5
 _CALMER = np.float32(1.1)
@@ -102,12 +102,13 @@ def meld(
         ]
     )
     check()
-    relax(image, inside, pull, bonds, _SWEEPS, _HASTE)
-    check()
+    for _ in range(0, _SWEEPS, _SWEEPS_AT_ONCE):
+        relax(image, inside, pull, bonds, _SWEEPS_AT_ONCE, _HASTE)
+        check()
     frame = np.s_[RADIUS:-RADIUS, RADIUS:-RADIUS]
     placed = sources[:, 0] >= 0
     here, there = inside - RADIUS, np.where(placed[:, None], sources - RADIUS, 0)
-    _refine(image[frame], known[frame], here, there, placed)
+    _refine(image[frame], known[frame], here, there, placed, run)
 
 
 def _refine(
@@ -116,28 +117,58 @@ def _refine(
     inside: Places,
     sources: Places,
     placed: npt.NDArray[np.bool_],
+    run: Runner,
 ) -> None:
     """Give the hole as much fineness as the places have that it was copied from, in place.
 
-    All without padding. ``placed`` (n,) marks the pixels that have a source.
+    All without padding. ``placed`` (n,) marks the pixels that have a source. ``run`` shares
+    the work out, and may cancel.
     """
-    grey = np.asarray(cv2.transform(image, _MEAN_OF_COLOURS), np.float32)
-    fine = (grey - cv2.GaussianBlur(grey, (0, 0), _FINE_PX)) ** 2
+    fine = _fineness(image, run)
     # Beside the hole, what is fine has the hole's share in it.
     clear = cv2.erode(known, np.ones((5, 5), np.uint8))
     counts = placed & (clear[sources[:, 0], sources[:, 1]] > 0)
-    wanted, weight = np.zeros_like(grey), np.zeros_like(grey)
+    wanted, weight = np.zeros_like(fine), np.zeros_like(fine)
     rows, columns = inside[:, 0], inside[:, 1]
     weight[rows, columns] = counts
     wanted[rows, columns] = np.where(counts, fine[sources[:, 0], sources[:, 1]], 0)
     near = _box(inside)
     hole = 1 - known[near].astype(np.float32)
-    asked = _blurred(wanted[near]) / np.maximum(_blurred(weight[near]), 1e-6)
-    found = _blurred(fine[near] * hole) / np.maximum(_blurred(hole), 1e-6)
+    sums = run([partial(_blurred, one) for one in (wanted[near], weight[near], fine[near] * hole)])
+    asked = sums[0] / np.maximum(sums[1], 1e-6)
+    found = sums[2] / np.maximum(_blurred(hole), 1e-6)
     gain = np.clip(_CALMER * np.sqrt(asked / np.maximum(found, 1e-12)), 1.0, _MOST_GAIN)
     colours = np.ascontiguousarray(image[near][..., :COLOURS])
-    finest = colours - cv2.GaussianBlur(colours, (0, 0), _FINE_PX)
-    image[near][..., :COLOURS] += ((gain - 1) * hole)[..., None] * finest
+    more = (gain - 1) * hole
+
+    def give(rows: slice) -> None:
+        finest = _finest(colours, rows)
+        image[near][rows, :, :COLOURS] += more[rows][..., None] * finest
+
+    run([partial(give, rows) for rows in bands(len(colours))])
+
+
+def _fineness(image: Floats, run: Runner) -> Floats:
+    """Return the square of what is fine in the grey of a picture, (h, w)."""
+    grey, fine = np.empty(image.shape[:2], np.float32), np.empty(image.shape[:2], np.float32)
+
+    def grey_of(rows: slice) -> None:
+        cv2.transform(image[rows], _MEAN_OF_COLOURS, grey[rows])
+
+    def fine_of(rows: slice) -> None:
+        fine[rows] = _finest(grey, rows) ** 2
+
+    run([partial(grey_of, rows) for rows in bands(len(grey))])
+    run([partial(fine_of, rows) for rows in bands(len(grey))])
+    return fine
+
+
+def _finest(picture: Floats, rows: slice) -> Floats:
+    """Return what is fine in some rows of a picture (h, w[, c])."""
+    low, high = max(rows.start - _FINE_REACH_PX, 0), min(rows.stop + _FINE_REACH_PX, len(picture))
+    part = np.ascontiguousarray(picture[low:high])
+    apart = part - cv2.GaussianBlur(part, (0, 0), _FINE_PX)
+    return np.asarray(apart[rows.start - low : rows.stop - low], np.float32)
 
 
 def _box(inside: Places) -> tuple[slice, slice]:
