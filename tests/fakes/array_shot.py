@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from genai_fill_contract.errors import MissingFrames
@@ -14,8 +16,9 @@ class ArrayShot(GivenInputs):
     """Plates (n, h, w, 3) and mattes (n, h, w) as a shot.
 
     ``first`` is the number of the first frame; ``frames`` narrows what is to be filled;
-    ``missing`` frames are not on disk; ``crop`` is the window that engines return. ``reads``
-    counts plate reads in pixels, so that tests can see how much an engine asks for.
+    ``missing`` frames are not on disk; ``crop`` is the window that engines return;
+    ``data_windows`` are those of single frames, outside which their plates read as 0.
+    ``pixels_read`` counts plate reads, so that tests can see how much an engine asks for.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class ArrayShot(GivenInputs):
         missing: frozenset[int] = frozenset(),
         crop: Window | None = None,
         origin: tuple[int, int] = (0, 0),
+        data_windows: Mapping[int, Window] | None = None,
     ) -> None:
         self._plates = np.asarray(plates, np.float32)
         self._mattes = np.asarray(mattes, np.float32)
@@ -39,6 +43,7 @@ class ArrayShot(GivenInputs):
         self._frames = frames or self._reach
         self._missing = missing
         self._crop = crop or self._plate_window
+        self._data_windows = dict(data_windows or {})
         self.pixels_read = 0
 
     @property
@@ -59,21 +64,28 @@ class ArrayShot(GivenInputs):
     def has_frame(self, frame: int) -> bool:
         return frame in self._reach and frame not in self._missing
 
+    def data_window(self, frame: int) -> Window:
+        self._must_have(frame)
+        return self._data_windows.get(frame, self._plate_window)
+
     def plate(self, frame: int, window: Window | None = None) -> np.ndarray:
-        if not self.has_frame(frame):
-            raise MissingFrames(f"Plate frame {frame} is not there.", hint="Render it.")
+        self._must_have(frame)
         window = window or self._crop
         self.pixels_read += window.width * window.height
-        return self._cut(self._plates[frame - self._first], window)
+        return self._cut(self._plates[frame - self._first], window, self.data_window(frame))
 
     def matte(self, frame: int, window: Window | None = None) -> np.ndarray:
         if frame not in self._reach:
             raise MissingFrames(f"Matte frame {frame} is not there.", hint="Paint it.")
         return self._cut(self._mattes[frame - self._first], window or self._crop)
 
-    def _cut(self, image: np.ndarray, window: Window) -> np.ndarray:
+    def _must_have(self, frame: int) -> None:
+        if not self.has_frame(frame):
+            raise MissingFrames(f"Plate frame {frame} is not there.", hint="Render it.")
+
+    def _cut(self, image: np.ndarray, window: Window, data: Window | None = None) -> np.ndarray:
         out = np.zeros((window.height, window.width, *image.shape[2:]), np.float32)
-        inner = window.intersection(self._plate_window)
+        inner = window.intersection(data or self._plate_window)
         if not inner.is_empty:
             mine = inner.shifted(-self._plate_window.x0, -self._plate_window.y0)
             there = inner.shifted(-window.x0, -window.y0)

@@ -84,6 +84,12 @@ class Shot(Protocol):
     def has_frame(self, frame: int) -> bool:
         """Whether the plate's frame is on disk and readable (source frames may be missing)."""
 
+    def data_window(self, frame: int) -> Window:
+        """Return where the plate has pixels at ``frame``, a part of ``plate_window``.
+
+        Raises `MissingFrames` or `UnreadableImage`.
+        """
+
     def plate(self, frame: int, window: Window | None = None) -> FloatImage:
         """Return the plate in ``window`` (default: the crop). Outside its data window: 0.
 

@@ -72,6 +72,10 @@ class ShotView:
         """Whether the plate's frame is on disk with a header that makes sense."""
         return self._plate.has_frame(frame)
 
+    def data_window(self, frame: int) -> Window:
+        """Return where the plate has pixels at ``frame``."""
+        return self._plate.header(frame).data_window
+
     def plate(self, frame: int, window: Window | None = None) -> FloatImage:
         """Return the plate (h, w, 3) in the engine's domain."""
         where = self.window(frame) if window is None else window

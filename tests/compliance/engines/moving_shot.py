@@ -54,6 +54,11 @@ class MovingShot(GivenInputs):
     def has_frame(self, frame: int) -> bool:
         return frame in self._plates
 
+    def data_window(self, frame: int) -> Window:
+        if frame not in self._plates:
+            raise MissingFrames(f"Frame {frame} is missing.", hint="Ask for another.")
+        return self.plate_window
+
     def plate(self, frame: int, window: Window | None = None) -> np.ndarray:
         if frame not in self._plates:
             raise MissingFrames(f"Frame {frame} is missing.", hint="Ask for another.")

@@ -14,6 +14,7 @@ from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.engines.cleanplate.aligning import Aligner
 from genai_fill_server.engines.cleanplate.alignment import Alignment, Target
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, camera_motion
+from genai_fill_server.engines.cleanplate.borders import Border, data_window
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
     best_frames,
@@ -294,9 +295,21 @@ class Borrower:
         self._watch.check()
         device = self.kit.device
         weights = choose(target, aligned, device, self.parallel)
-        sources = [source_of(self._shot, a, target.proxy.frame) for a in aligned]
+        sources = [
+            source_of(self._shot, one, target.proxy.frame, self._border(one.frame, target))
+            for one in aligned
+        ]
         places = (lookup.x, lookup.y)
         return device.gather(sources, weights, places, self.proxies.factor, self.parallel)
+
+    def _border(self, frame: int, target: Target) -> Border:
+        """Return where a source is no picture.
+
+        Where the target has black edges, too, as letterbox bars, black is what belongs there.
+        """
+        proxy = self.proxies.get(frame) if target.proxy.empty is None else None
+        empty = None if proxy is None else proxy.empty
+        return Border(data_window(self._shot, frame), empty, self.proxies.factor)
 
     def parallel(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """Run jobs on the pool; results in order. Cancels between results."""

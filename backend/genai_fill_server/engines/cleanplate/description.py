@@ -33,6 +33,12 @@ class Direction(enum.StrEnum):
     BEFORE = "before"
     AFTER = "after"
 
+    def looks(self, away_frames: int) -> bool:
+        """Whether a frame that is ``away_frames`` after another may give pixels to it."""
+        if self is Direction.BOTH:
+            return away_frames != 0
+        return away_frames < 0 if self is Direction.BEFORE else away_frames > 0
+
 
 class Detail(enum.StrEnum):
     """How much time goes into motion and invented texture."""

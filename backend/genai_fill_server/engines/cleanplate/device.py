@@ -31,7 +31,7 @@ class Source:
     of the factor from the source's light to the target's, (h/2, w/2, 3). ``pixels`` reads a
     window of the source (coordinates of the plate from 0): linear, finite (h, w, 3), and
     1 where nothing may be taken. ``width`` and ``height`` are the plate's. ``covered`` reads
-    less: 1 where nothing may be taken because of the matte.
+    less: 1 where nothing may be taken because of the matte or because there is no picture.
     """
 
     offset: int

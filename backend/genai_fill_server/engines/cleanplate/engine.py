@@ -51,11 +51,13 @@ class CleanPlateEngine:
         """
         from genai_fill_server.engines.cleanplate.outfit import Workplace, outfit
         from genai_fill_server.engines.cleanplate.run import ShotRun
+        from genai_fill_server.engines.cleanplate.tally import Tally
 
         workplace = Workplace(self._device, self._model_dirs)
         kit = outfit(CleanPlateOptions.of(job.options), workplace, watch)
         try:
-            with ShotRun(shot, kit, job.seeds, watch, self._threads) as run:
+            tally = Tally(job.scratch_dir)
+            with ShotRun(shot, kit, job.seeds, watch, self._threads, tally=tally) as run:
                 yield from self._frames(run, shot, job, watch)
         finally:
             kit.release()

@@ -1,8 +1,10 @@
 """What no frame shows: invented once on a key frame, then carried by the shot's motion.
 
 The shot is cut into blocks of fixed length, counted from its first frame, so that resuming
-anywhere gives the same keys. The key of a block is the frame that misses most. A key first
-takes over what the key before it invented, so that the invention lasts through the shot.
+anywhere gives the same keys. The key of a block is the frame that misses most; where a cut
+divides it, each side has one. Where only one side may be looked at, it is the first or last
+that misses anything, so that none takes over what lies on the other. A key first takes over
+what the key before it invented, so that the invention lasts through the shot.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Way, align
+from genai_fill_server.engines.cleanplate.borders import close_outside, data_window
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
-from genai_fill_server.engines.cleanplate.description import Detail
+from genai_fill_server.engines.cleanplate.description import Detail, Direction
 from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_broken
 from genai_fill_server.engines.cleanplate.exemplar import synthesise
 from genai_fill_server.engines.cleanplate.proxies import hole_of
-from genai_fill_server.engines.cleanplate.transfer import places_of, within_reason
+from genai_fill_server.engines.cleanplate.transfer import parts, places_of, within_reason
 from genai_fill_server.engines.cleanplate.waves import bands
 from genai_fill_server.service.ports import Shot, Watch
 
@@ -33,7 +36,6 @@ LASTS_FRAMES = 64
 between. Where something is missing in every block, keys are much nearer than that."""
 
 _CONTEXT_PX = 160
-_CARRIED_PX = 1 << 18
 _ROUNDS = {Detail.DRAFT: 2, Detail.NORMAL: 3, Detail.FINE: 5}
 
 
@@ -69,7 +71,7 @@ class Inventor:
         self._watch = watch
         self._borrower = borrower
         self._seed = seed
-        self._keys: dict[int, Key | None] = {}
+        self._keys: dict[int, tuple[Key, ...]] = {}
         self.black_frames: set[int] = set()
         """Frames for which there was nothing to borrow and nothing to copy from."""
         self.at: tuple[int, int] = (0, 1)
@@ -81,9 +83,10 @@ class Inventor:
         missing = borrowed.missing.copy()
         if not missing.any():
             return encoded
-        key = self.key(self._block_of(borrowed.frame))
-        if key is not None:
-            self._carry(key, borrowed, encoded, missing)
+        keys = self.keys(self._block_of(borrowed.frame))
+        for key in sorted(keys, key=lambda one: abs(one.frame - borrowed.frame)):
+            if missing.any():
+                self._carry(key, borrowed, encoded, missing)
         if missing.any():
             scene = self._scene(borrowed, encoded, missing)
             self._invent(borrowed, scene, encoded, missing)
@@ -92,11 +95,14 @@ class Inventor:
     def _block_of(self, frame: int) -> int:
         return (frame - self._shot.frames.first) // BLOCK_FRAMES
 
-    def key(self, block: int) -> Key | None:
-        """Return the key of a block, making those before it first where they lead to it."""
+    def keys(self, block: int) -> tuple[Key, ...]:
+        """Return the keys of a block, making those before it first where they lead to it.
+
+        Where it misses nothing they are those of the block before.
+        """
         for number in range(self._first_needed(block), block + 1):
             if number not in self._keys:
-                self._keys[number] = self._made(number, self._keys.get(number - 1))
+                self._keys[number] = self._made(number, self._keys.get(number - 1, ()))
         for old in [number for number in self._keys if number < block - 1]:
             del self._keys[old]
         return self._keys[block]
@@ -110,18 +116,27 @@ class Inventor:
         start = block
         while start > 0 and start - 1 not in self._keys and empty < LASTS_FRAMES // BLOCK_FRAMES:
             start -= 1
-            empty = empty + 1 if self._worst_frame(start) is None else 0
+            empty = 0 if self._key_frames(start) else empty + 1
         return start
 
-    def _made(self, block: int, before: Key | None) -> Key | None:
-        frame = self._worst_frame(block)
-        holes = self._borrower.holes(frame) if frame is not None else None
-        if frame is None or holes is None:
-            return before
+    def _made(self, block: int, before: tuple[Key, ...]) -> tuple[Key, ...]:
+        last, made = before[-1] if before else None, list[Key]()
+        for frame in self._key_frames(block):
+            key = self._completed(frame, last)
+            if key is not None:
+                last = key
+                made.append(key)
+        return tuple(made) or before
+
+    def _completed(self, frame: int, before: Key | None) -> Key | None:
+        """Return a frame as a key; None where nothing is known of it."""
+        holes = self._borrower.holes(frame)
+        if holes is None:
+            return None
         self._watch.check()
         borrowed = self._borrower.borrow(frame, holes)
         if borrowed is None:
-            return before
+            return None
         self._borrower.hold(borrowed)
         encoded, missing = borrowed.encoded.copy(), borrowed.missing.copy()
         if before is not None and missing.any():
@@ -129,7 +144,7 @@ class Inventor:
         scene = self._scene(borrowed, encoded, missing)
         if scene.unknown.all():
             # Black is no invention that other frames should take over.
-            return before
+            return None
         window, picture = scene.window, scene.picture
         if missing.any():
             picture = self._invent(borrowed, scene, encoded, missing)
@@ -138,16 +153,27 @@ class Inventor:
         invented[rows, columns] = borrowed.missing
         return Key(frame, window, picture, invented)
 
-    def _worst_frame(self, block: int) -> int | None:
+    def _key_frames(self, block: int) -> list[int]:
+        """Return the frame of a block that is to be its key, one for each side of a cut."""
         frames = self._shot.frames
         first = frames.first + block * BLOCK_FRAMES
-        worst, most = None, 0
+        stretches: list[dict[int, int]] = []
         for frame in range(first, min(first + BLOCK_FRAMES - 1, frames.last) + 1):
             self._watch.check()
             unseen, _ = self._borrower.unseen(frame)
-            if unseen > most:
-                worst, most = frame, unseen
-        return worst
+            if unseen == 0:
+                continue
+            if not stretches or self._borrower.chain(max(stretches[-1]), frame) is None:
+                stretches.append({})
+            stretches[-1][frame] = unseen
+        return [self._key_of(stretch) for stretch in stretches]
+
+    def _key_of(self, unseen: dict[int, int]) -> int:
+        """Return which of the frames that miss something is the key."""
+        direction = self._options.direction
+        if direction is Direction.BOTH:
+            return max(unseen, key=lambda frame: (unseen[frame], -frame))
+        return min(unseen) if direction is Direction.BEFORE else max(unseen)
 
     def _carry(self, key: Key, borrowed: Borrowed, encoded: Floats, missing: Mask) -> None:
         """Fill what the key shows, in place."""
@@ -169,18 +195,26 @@ class Inventor:
             place = places_of(alignment, borrowed.lookup, factor, missing)
             gain = borrowed.lookup.of_half().read(alignment.gain(), missing)
         offset = np.array([key.window.x0, key.window.y0], np.float32)
-        blocked = np.zeros(key.invented.shape, np.uint8)
+        # From a frame that may give no pixels only what was invented is taken over.
+        closed = np.zeros_like(key.invented) if self._may_give(key, borrowed) else ~key.invented
+        blocked = closed.view(np.uint8)
         sampled = partial(self._kit.device.sampled, key.encoded, blocked)
-        shares = range(0, len(place), _CARRIED_PX)
-        parts = self._borrower.parallel(
-            [partial(sampled, place[start : start + _CARRIED_PX] - offset) for start in shares]
+        pieces = self._borrower.parallel(
+            [partial(sampled, place[part] - offset) for part in parts(len(place))]
         )
-        colours, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+        colours, found = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
         self._watch.check()
         colours = within_reason(colours, gain, found, self._borrower.parallel)
         indices = np.flatnonzero(missing)[found]
         encoded[indices] = colours[found]
         missing[indices] = False
+
+    def _may_give(self, key: Key, borrowed: Borrowed) -> bool:
+        """Whether a key is a frame that its pixels may be taken from."""
+        away = key.frame - borrowed.frame
+        return away == 0 or (
+            abs(away) <= self._options.reach_frames and self._options.direction.looks(away)
+        )
 
     def _scene(self, borrowed: Borrowed, encoded: Floats, missing: Mask) -> _Scene:
         """Return the surroundings of the hole with what is known in it, and what is not."""
@@ -195,6 +229,7 @@ class Inventor:
         unknown = hole_of(self._shot.matte(borrowed.frame, at))
         if broken is not None:
             unknown |= broken
+        close_outside(unknown, window, data_window(self._shot, borrowed.frame))
         picture = np.empty_like(pixels)
 
         def encode_band(rows: slice) -> None:

@@ -13,12 +13,17 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from itertools import chain
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from genai_fill_contract.errors import MissingFrames
 from genai_fill_contract.plate import Window
+from genai_fill_server.engines.cleanplate.borders import (
+    EMPTY_SHARE,
+    close_outside,
+    data_window,
+    empty_border,
+)
 from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
@@ -40,7 +45,6 @@ STRIP_ROWS = 128
 """Rows of a plate that are reduced at once, about."""
 
 _VALID = np.uint8(255)
-_EMPTY_SHARE = 0.9
 _MOST_AHEAD = 6
 _NEXT = 3
 
@@ -51,7 +55,8 @@ class Proxy:
 
     ``levels`` are bytes of `Levels`; ``valid`` is 255 where a pixel may be used and 0 under
     the matte, on NaN and where the file has no data; ``light`` is linear RGB at half the
-    proxy's size, with ``light_valid`` from 0 to 1. ``hole`` is True where the matte is.
+    proxy's size, with ``light_valid`` from 0 to 1. ``hole`` is True where the matte is,
+    ``empty`` where some of an `empty_border` is; None: there is none.
     """
 
     frame: int
@@ -60,6 +65,7 @@ class Proxy:
     hole: npt.NDArray[np.bool_]
     light: Floats
     light_valid: Floats
+    empty: npt.NDArray[np.bool_] | None = None
 
 
 def proxy_factor(width: int, height: int) -> int:
@@ -85,28 +91,20 @@ class _Strip:
     black: tuple[npt.NDArray[np.bool_], ...]
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A plate at the proxy's size: colours, where they may be used, its empty border."""
+
+    rgb: Floats
+    usable: npt.NDArray[np.bool_]
+    empty: npt.NDArray[np.bool_] | None
+
+
 def _may_be_empty(strips: list[_Strip]) -> bool:
     """Whether a plate in strips has an edge that is as good as black all along."""
     left, right = (np.concatenate([strip.black[side] for strip in strips]) for side in (2, 3))
     edges = (strips[0].black[0], strips[-1].black[1], left, right)
-    return any(bool(edge.mean() > _EMPTY_SHARE) for edge in edges)
-
-
-def _empty_border(rgb: Floats) -> npt.NDArray[np.bool_] | None:
-    """Return the exactly black region along the frame's edge, None if there is none.
-
-    Outside a frame's own data window a shot reads as 0. Graded black never is exactly 0 in
-    all channels over a whole border; where it is, losing it as a source costs nothing.
-    """
-    edges = (rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1])
-    if not any(bool((edge == 0.0).all(axis=-1).mean() > _EMPTY_SHARE) for edge in edges):
-        return None
-    black = (rgb == 0.0).all(axis=-1).astype(np.uint8)
-    count, labels = cv2.connectedComponents(black, connectivity=4)
-    if count < 2:
-        return None
-    on_edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    return np.asarray(np.isin(labels, on_edge[on_edge > 0]), np.bool_)
+    return any(bool(edge.mean() > EMPTY_SHARE) for edge in edges)
 
 
 class Proxies:
@@ -210,9 +208,14 @@ class Proxies:
             return None
         rgb = np.concatenate([strip.rgb for strip in strips])
         hole = np.concatenate([strip.hole for strip in strips])
-        if any(strip.is_broken for strip in strips) or _may_be_empty(strips):
-            return self._reduced(frame, *self._of_whole(frame), hole)
+        if any(s.is_broken for s in strips) or _may_be_empty(strips) or self._is_cut(frame):
+            whole = self._of_whole(frame)
+            return self._reduced(frame, whole.rgb, whole.usable, hole, whole.empty)
         return self._reduced(frame, rgb, ~hole, hole)
+
+    def _is_cut(self, frame: int) -> bool:
+        """Whether a frame's data window leaves some of the plate out."""
+        return not self._shot.data_window(frame).contains(self._shot.plate_window)
 
     def _windows(self) -> list[Window]:
         """Return the plate's window in strips of whole rows of the proxy.
@@ -236,19 +239,21 @@ class Proxies:
             tuple(np.asarray(~edge.any(axis=-1), np.bool_) for edge in black),
         )
 
-    def _of_whole(self, frame: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return a plate's colours and where they may be used, at the proxy's size.
-
-        For plates with pixels that are no numbers or no data.
-        """
+    def _of_whole(self, frame: int) -> _Whole:
+        """Return a plate with pixels that are no numbers or no data, at the proxy's size."""
         window = self._shot.plate_window
         plate, broken = without_broken(self._shot.plate(frame, window))
         unusable = hole_of(self._shot.matte(frame, window))
-        for more in (broken, _empty_border(plate)):
+        empty = empty_border(plate)
+        for more in (broken, empty):
             if more is not None:
                 unusable |= more
+        close_outside(
+            unusable, window.shifted(-window.x0, -window.y0), data_window(self._shot, frame)
+        )
         usable = self._device.reduced((~unusable).astype(np.float32), self.factor) > 0.999
-        return self._device.reduced(plate, self.factor), np.asarray(usable, np.bool_)
+        small = None if empty is None else any_above(empty.astype(np.float32), self.factor, 0.0)
+        return _Whole(self._device.reduced(plate, self.factor), usable, small)
 
     def _reduced(
         self,
@@ -256,6 +261,7 @@ class Proxies:
         rgb: Floats,
         usable: npt.NDArray[np.bool_],
         hole: npt.NDArray[np.bool_],
+        empty: npt.NDArray[np.bool_] | None = None,
     ) -> Proxy:
         """Return the proxy of a plate; all arrays are of the proxy's size."""
         light = luma(rgb)
@@ -271,4 +277,5 @@ class Proxies:
             hole=hole,
             light=half,
             light_valid=half_weight,
+            empty=empty,
         )

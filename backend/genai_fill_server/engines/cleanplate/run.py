@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower
 from genai_fill_server.engines.cleanplate.description import Direction
@@ -15,9 +17,13 @@ from genai_fill_server.engines.cleanplate.encoding import Floats, decode
 from genai_fill_server.engines.cleanplate.heap import giver_back
 from genai_fill_server.engines.cleanplate.inventing import BLOCK_FRAMES, Inventor
 from genai_fill_server.engines.cleanplate.kit import Kit
+from genai_fill_server.engines.cleanplate.tally import Counted, Tally
+from genai_fill_server.engines.cleanplate.transfer import parts
 from genai_fill_server.service.ports import FloatImage, Shot, Watch
 
 Layers = dict[str, Floats]
+Places = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Rows and columns of the pixels of a hole, (n,) each."""
 
 TIDY_FRAMES = 4
 """After how many frames freed memory is given back to the system."""
@@ -59,7 +65,9 @@ class ShotRun:
         watch: Watch,
         threads: int,
         like: Borrower | None = None,
+        tally: Tally | None = None,
     ) -> None:
+        """Fill frames of ``shot``; what is made of them goes into ``tally``."""
         # One thread inside OpenCV: its flow cuts pictures into one stripe a thread, so the
         # result would depend on the machine. Sources run beside each other instead.
         cv2.setNumThreads(1)
@@ -70,9 +78,7 @@ class ShotRun:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="cleanplate")
         self._borrower = Borrower(shot, kit, watch, self._pool, like)
         self._inventors = [Inventor(shot, watch, self._borrower, seed) for seed in seeds]
-        self._filled_px = 0
-        self._invented_px = 0
-        self._patched_px = 0
+        self._tally = tally or Tally()
         self._frames = 0
         self._give_back = giver_back()
 
@@ -102,19 +108,24 @@ class ShotRun:
         self._borrower.motion.forget_before(frame - self._options.reach_frames - 64)
         for take in takes:
             if borrowed is None:
+                self._tally.note(frame, Counted(0))
                 yield take, plate.copy(), self._layers(frame, None, plate.shape[:2])
                 continue
             self._inventors[take].at = (frame - self._shot.frames.first, len(self._shot.frames))
             encoded = self._inventors[take].complete(borrowed)
             self._watch.check()
-            if take == takes[0]:
-                self._filled_px += len(borrowed.holes)
-                self._invented_px += int(borrowed.missing.sum())
-                self._patched_px += int(borrowed.patched.sum())
-            rows, columns = self._in_crop(frame, borrowed)
+            self._tally.note(frame, self._counted(borrowed))
             pixels = plate.copy()
-            pixels[rows, columns] = decode(encoded)
+            self._put(pixels, self._in_crop(frame, borrowed), encoded)
             yield take, pixels, self._layers(frame, borrowed, plate.shape[:2])
+
+    def _counted(self, borrowed: Borrowed) -> Counted:
+        return Counted(
+            len(borrowed.holes),
+            int(borrowed.missing.sum()),
+            int(borrowed.patched.sum()),
+            any(borrowed.frame in one.black_frames for one in self._inventors),
+        )
 
     def _expect(self, frame: int) -> None:
         """Have the small versions begun with that the block of ``frame`` will need."""
@@ -126,9 +137,16 @@ class ShotRun:
         last = min(last + self._options.reach_frames, reach.last)
         self._borrower.proxies.expect(range(frame, last + 1))
 
-    def _in_crop(
-        self, frame: int, borrowed: Borrowed
-    ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+    def _put(self, pixels: Floats, at: Places, encoded: Floats) -> None:
+        """Put the encoded colours (n, 3) of a hole into the plate, in linear light."""
+        rows, columns = at
+
+        def put(part: slice) -> None:
+            pixels[rows[part], columns[part]] = decode(encoded[part])
+
+        self._borrower.parallel([partial(put, part) for part in parts(len(encoded))])
+
+    def _in_crop(self, frame: int, borrowed: Borrowed) -> Places:
         plate, window = self._shot.plate_window, self._shot.window(frame)
         rows = borrowed.holes.rows + (plate.y0 - window.y0)
         return rows, borrowed.holes.columns + (plate.x0 - window.x0)
@@ -147,7 +165,7 @@ class ShotRun:
 
     def _tell_black(self) -> None:
         """Tell which frames came out black because nothing is known of them."""
-        black = sorted(set().union(*(one.black_frames for one in self._inventors)))
+        black = self._tally.black()
         if not black:
             return
         listed = ", ".join(str(frame) for frame in black[:_LISTED_FRAMES])
@@ -161,18 +179,9 @@ class ShotRun:
     def report(self) -> dict[str, str | float | int]:
         """Return what the recipe says: the means, and how much is real, patched, invented.
 
-        What was left black is told in the job's log.
+        Of all frames of the job, also those that an earlier run of it made. What was left
+        black is told in the job's log.
         """
         self._tell_black()
-        filled = max(1, self._filled_px)
-        invented = 100.0 * self._invented_px / filled
-        patched = 100.0 * self._patched_px / filled
-        return {
-            "device": self._kit.device.name,
-            "flow": self._kit.flow.name,
-            "frames": self._frames,
-            "filled_px": self._filled_px,
-            "real_percent": round(100.0 - invented - patched if self._filled_px else 0.0, 2),
-            "patched_percent": round(patched, 2),
-            "invented_percent": round(invented, 2),
-        }
+        used = {"device": self._kit.device.name, "flow": self._kit.flow.name}
+        return {**used, **self._tally.facts(self._shot.frames)}

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Alignment
+from genai_fill_server.engines.cleanplate.borders import Border
 from genai_fill_server.engines.cleanplate.device import Gathered, Source
 from genai_fill_server.engines.cleanplate.encoding import (
     Bytes,
@@ -37,6 +38,7 @@ _MARGIN_PX = 4
 _PART_PX = 1 << 18
 LEAST_WEIGHT = 0.05
 SHADE, HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
+LAMP_STOPS = np.float32(2.0)
 _TABLE = lanczos_table()
 
 
@@ -114,6 +116,11 @@ def shifted(shift: Floats, lookup: Lookup, factor: int, only: Mask) -> Floats:
     return np.asarray(place * np.float32(factor) + np.float32((factor - 1) / 2), np.float32)
 
 
+def parts(count: int) -> list[slice]:
+    """Return slices that together hold the pixels of a hole, each some milliseconds of work."""
+    return [slice(start, start + _PART_PX) for start in range(0, count, _PART_PX)]
+
+
 def sampled(encoded: Floats, blocked: Bytes, place: Floats) -> tuple[Floats, Mask]:
     """Return Lanczos samples (n, 3) of an encoded image and which of them exist."""
     out = np.zeros((len(place), 3), np.float32)
@@ -146,8 +153,8 @@ def touched(low: tuple[int, int], high: tuple[int, int], width: int, height: int
     return None if window.is_empty else window
 
 
-def source_of(shot: Shot, alignment: Alignment, frame: int) -> Source:
-    """Return an aligned frame as a source of pixels for ``frame``."""
+def source_of(shot: Shot, alignment: Alignment, frame: int, border: Border) -> Source:
+    """Return an aligned frame, which is no picture beyond ``border``, as a source for ``frame``."""
     plate = shot.plate_window
     return Source(
         offset=alignment.frame - frame,
@@ -155,22 +162,25 @@ def source_of(shot: Shot, alignment: Alignment, frame: int) -> Source:
         gain=alignment.gain,
         width=plate.width,
         height=plate.height,
-        pixels=partial(_pixels_of, shot, alignment.frame),
-        covered=partial(_covered_of, shot, alignment.frame),
+        pixels=partial(_pixels_of, shot, alignment.frame, border),
+        covered=partial(_covered_of, shot, alignment.frame, border),
     )
 
 
-def _covered_of(shot: Shot, frame: int, window: Window) -> Bytes:
-    """Return 1 where a frame's matte is."""
+def _covered_of(shot: Shot, frame: int, border: Border, window: Window) -> Bytes:
+    """Return 1 where a frame's matte is, or no picture."""
     at = window.shifted(shot.plate_window.x0, shot.plate_window.y0)
-    return hole_of(shot.matte(frame, at)).view(np.uint8)
+    covered = hole_of(shot.matte(frame, at))
+    border.close(covered, window)
+    return covered.view(np.uint8)
 
 
-def _pixels_of(shot: Shot, frame: int, window: Window) -> tuple[Floats, Bytes]:
+def _pixels_of(shot: Shot, frame: int, border: Border, window: Window) -> tuple[Floats, Bytes]:
     """Return a frame's linear pixels, and 1 where none may be taken."""
     at = window.shifted(shot.plate_window.x0, shot.plate_window.y0)
     pixels, broken = without_broken(shot.plate(frame, at))
     blocked = hole_of(shot.matte(frame, at))
+    border.close(blocked, window)
     if broken is not None:
         blocked |= broken
     return pixels, blocked.astype(np.uint8)
@@ -222,44 +232,71 @@ def visible(source: Source, lookup: Lookup, factor: int, only: Mask) -> Mask:
     return seen
 
 
-def take_from(source: Source, lookup: Lookup, factor: int, only: Mask) -> tuple[Floats, Mask]:
-    """Return the source's pixels (encoded, gain applied) for the hole pixels in ``only``."""
-    place = shifted(source.shift, lookup, factor, only)
-    encoded, found = from_source(source, place)
-    if not found.any():
-        return encoded, found
-    gain = lookup.of_half().read(source.gain(), only)
-    return within_reason(encoded, gain, found), found
+def taken_from(
+    sources: Sequence[Source], wanted: Sequence[Mask], lookup: Lookup, factor: int, run: Runner
+) -> list[tuple[Floats, Mask]]:
+    """Return each source's pixels (encoded, gain applied) for the hole pixels it is ``wanted`` for.
+
+    Large parts of a hole are cut up, so that all threads work on them and a cancel is noticed.
+    """
+    places = run(
+        [
+            partial(shifted, source.shift, lookup, factor, only)
+            for source, only in zip(sources, wanted, strict=True)
+        ]
+    )
+    cuts = [(index, part) for index, place in enumerate(places) for part in parts(len(place))]
+    pieces = run([partial(from_source, sources[i], places[i][part]) for i, part in cuts])
+    encoded = [np.empty((len(place), 3), np.float32) for place in places]
+    found = [np.empty(len(place), np.bool_) for place in places]
+    for (index, part), piece in zip(cuts, pieces, strict=True):
+        encoded[index][part], found[index][part] = piece
+
+    def lit(index: int, beside: Runner) -> Floats:
+        if not found[index].any():
+            return encoded[index]
+        gain = lookup.of_half().read(sources[index].gain(), wanted[index])
+        return within_reason(encoded[index], gain, found[index], beside)
+
+    # What is small has a thread for itself, what is large has all of them.
+    small = [index for index, colours in enumerate(encoded) if len(colours) <= _PART_PX]
+    for index, colours in zip(
+        small, run([partial(lit, i, one_by_one) for i in small]), strict=True
+    ):
+        encoded[index] = colours
+    for index in sorted(set(range(len(encoded))) - set(small)):
+        encoded[index] = lit(index, run)
+    return list(zip(encoded, found, strict=True))
 
 
 def within_reason(encoded: Floats, gain: Floats, found: Mask, run: Runner = one_by_one) -> Floats:
     """Return ``encoded`` (n, 3) brightened by ``gain``, without light that nothing has.
 
     Light differs smoothly over a hole: a lamp must not come out brighter for it than by the
-    usual gain, nor negative light more negative. ``run`` may share the work out.
+    usual gain, nor negative light more negative. What is within `LAMP_STOPS` of the middle is
+    no lamp. ``run`` may share the work out.
     """
     lit = np.empty_like(encoded)
 
     def light(part: slice) -> None:
         lit[part] = brightened(encoded[part], gain[part])
 
-    run([partial(light, part) for part in _parts(len(encoded))])
+    run([partial(light, part) for part in parts(len(encoded))])
     if not found.any():
         return lit
-    usual = np.maximum(np.median(gain[found], axis=0).astype(np.float32), np.float32(0.0))
-    most = brightened(encoded[found].max(axis=0), usual)
-    least = np.minimum(brightened(encoded[found].min(axis=0), usual), np.float32(0.0))
+    gains, colours = gain[found], encoded[found]
+    usual = np.maximum(np.median(gains, axis=0).astype(np.float32), np.float32(0.0))
+    most = brightened(colours.max(axis=0), usual)
+    middle = np.median(colours, axis=0).astype(np.float32)
+    most = np.maximum(most, brightened(middle, gains.max(axis=0) + LAMP_STOPS))
+    least = np.minimum(brightened(colours.min(axis=0), usual), np.float32(0.0))
     most = np.maximum(most, least)
 
     def hold(part: slice) -> None:
         np.clip(lit[part], least, most, out=lit[part])
 
-    run([partial(hold, part) for part in _parts(len(lit))])
+    run([partial(hold, part) for part in parts(len(lit))])
     return lit
-
-
-def _parts(count: int) -> list[slice]:
-    return [slice(start, start + _PART_PX) for start in range(0, count, _PART_PX)]
 
 
 def weights_of(weights: Floats, lookup: Lookup, run: Runner = one_by_one) -> list[Floats]:
@@ -283,11 +320,8 @@ def gather(
     gathered = Gathered.empty(len(lookup.x))
     shares = weights_of(weights, lookup, run)
     wanted = [share > 0.0 for share in shares]
-    jobs = [
-        partial(take_from, source, lookup, factor, only)
-        for source, only in zip(sources, wanted, strict=True)
-    ]
-    for part, source, only, share in zip(run(jobs), sources, wanted, shares, strict=True):
+    taken = taken_from(sources, wanted, lookup, factor, run)
+    for part, source, only, share in zip(taken, sources, wanted, shares, strict=True):
         gathered.add(only, part, share[only], source.offset)
     # What the chosen source turned out not to show at full size, another may.
     missing = gathered.mass <= 0.0
@@ -298,6 +332,6 @@ def gather(
         only = seen & (gathered.mass <= 0.0)
         if not only.any():
             continue
-        part = take_from(source, lookup, factor, only)
+        (part,) = taken_from([source], [only], lookup, factor, run)
         gathered.add(only, part, np.ones(int(only.sum()), np.float32), source.offset)
     return gathered

@@ -76,6 +76,7 @@ class HeroEngine:
         self, maker: Maker, take_index: int, todo: list[int], watch: Watch
     ) -> Iterator[EngineFrame]:
         from genai_fill_server.engines.cleanplate.run import ShotRun
+        from genai_fill_server.engines.cleanplate.tally import Tally
         from genai_fill_server.engines.hero.shots import HeroShot
 
         shot, like = maker.shot, maker.like
@@ -87,7 +88,8 @@ class HeroEngine:
         seeds = (maker.job.seeds[take_index],)
         with_heroes = HeroShot(shot, heroes)
         count = len(shot.frames)
-        with ShotRun(with_heroes, like.kit, seeds, watch, self._threads, like) as run:
+        tally = Tally(maker.job.scratch_dir, f"hero_{take_index}")
+        with ShotRun(with_heroes, like.kit, seeds, watch, self._threads, like, tally) as run:
             for frame in todo:
                 number = frame - shot.frames.first
                 along = begin + share + (1.0 / takes - share) * number / count

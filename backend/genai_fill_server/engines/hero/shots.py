@@ -53,6 +53,10 @@ class _SameShot:
         """Whether the plate's frame can be read."""
         return self._shot.has_frame(frame)
 
+    def data_window(self, frame: int) -> Window:
+        """Return where the plate has pixels at ``frame``."""
+        return self._shot.data_window(frame)
+
     def plate(self, frame: int, window: Window | None = None) -> FloatImage:
         """Return the plate."""
         return self._shot.plate(frame, window)

@@ -87,6 +87,19 @@ def test_the_plate_window_is_all_that_any_frame_has(tmp_path):
     assert view(shot).plate_window == Window(-10, 0, 203, 126)
 
 
+def test_each_frame_says_where_it_has_pixels(tmp_path):
+    shot = Shot(tmp_path)
+    shot.write_plate(1002, grainy(*SIZE), data=(-10, 5), display=(0, 0, 203, 121))
+    seen = view(shot)
+    assert seen.data_window(1001) == Window(0, 0, 203, 121)
+    assert seen.data_window(1002) == Window(-10, 5, 193, 126)
+    outside = Window(193, 10, 203, 20)
+    assert not seen.plate(1002, outside).any()
+    assert seen.plate(1001, outside).all()
+    with pytest.raises(MissingFrames):
+        seen.data_window(1)
+
+
 def test_a_following_crop_moves_with_the_matte(tmp_path):
     shot = Shot(tmp_path, frames=(1001, 1009))
     for frame in shot.frames:

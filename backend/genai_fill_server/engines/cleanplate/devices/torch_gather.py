@@ -24,6 +24,7 @@ from genai_fill_server.engines.cleanplate.devices.torch_samples import (
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.transfer import (
     HIGHLIGHT,
+    LAMP_STOPS,
     LEAST_WEIGHT,
     SHADE,
     touched,
@@ -157,6 +158,8 @@ def _lit(encoded: Tensor, gain: Tensor) -> Tensor:
     """Apply a gain as `transfer.within_reason` does, to samples that all exist."""
     usual = _median(gain).clamp(min=0.0)
     most = brightened(encoded.amax(dim=0), usual)
+    free = brightened(_median(encoded), gain.amax(dim=0) + float(LAMP_STOPS))
+    most = torch.maximum(most, free)
     least = brightened(encoded.amin(dim=0), usual).clamp(max=0.0)
     lit = brightened(encoded, gain)
     return torch.minimum(torch.maximum(lit, least), torch.maximum(most, least))

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from genai_fill_contract.plate import Window
+from genai_fill_server.engines.cleanplate import transfer
 from genai_fill_server.engines.cleanplate.device import Gathered, Source
 from genai_fill_server.engines.cleanplate.transfer import Lookup, gather
-from genai_fill_server.engines.cleanplate.waves import one_by_one
+from genai_fill_server.engines.cleanplate.waves import Runner, one_by_one
 
 HEIGHT, WIDTH = 80, 120
 
@@ -49,13 +50,13 @@ def matte(x0: int, x1: int) -> np.ndarray:
     return made
 
 
-def fetched(sources: list[Source]) -> Gathered:
+def fetched(sources: list[Source], run: Runner = one_by_one) -> Gathered:
     """Return what they give for a hole that the first source is to fill alone."""
     rows, columns = np.nonzero(matte(30, 90))
     lookup = Lookup(columns.astype(np.float32), rows.astype(np.float32))
     weights = np.zeros((len(sources), HEIGHT, WIDTH), np.float32)
     weights[0] = 1.0
-    return gather(sources, weights, lookup, 1, one_by_one)
+    return gather(sources, weights, lookup, 1, run)
 
 
 def test_a_source_whose_matte_covers_what_is_missing_is_not_read():
@@ -79,3 +80,21 @@ def test_asking_mattes_first_changes_no_bit():
     assert len(np.unique(quick.origin)) > 2
     for name in ("encoded", "mass", "origin"):
         np.testing.assert_array_equal(getattr(quick, name), getattr(slow, name))
+
+
+def test_a_large_hole_is_fetched_in_parts_that_change_no_bit(monkeypatch):
+    mattes = [matte(70, 100), matte(0, 78), matte(60, 88)]
+    whole = fetched(Plates(mattes).sources())
+    monkeypatch.setattr(transfer, "_PART_PX", 100)
+    plates, jobs = Plates(mattes), []
+
+    def run(given):
+        jobs.append(len(given))
+        return one_by_one(given)
+
+    parted = fetched(plates.sources(), run)
+
+    assert max(jobs) >= 24  # 2,400 pixels
+    assert plates.read.count(0) == 24
+    for name in ("encoded", "mass", "origin"):
+        np.testing.assert_array_equal(getattr(parted, name), getattr(whole, name))

@@ -183,3 +183,35 @@ def test_a_lamp_does_not_take_all_else_to_the_floor_of_what_motion_is_measured_o
 
     lit[-4:, -4:] = False
     assert float(np.std(beside[lit])) > 0.7 * float(np.std(plain[lit]))
+
+
+@pytest.mark.parametrize(("wall", "light"), [(0.0, 1.0), (0.0, 2.0), (0.5, 1.0)])
+def test_light_that_grows_across_a_wall_flattens_no_grain(wall, light):
+    random, across = np.random.default_rng(5), np.linspace(-1, 1, 640)
+    plates, mattes = [], []
+    for index in range(5):
+        stops = wall * across + (light * across if index == 2 else 0.0)
+        grain = 1 + 0.02 * random.standard_normal((240, 640, 3))
+        matte = disc(320 + 130.0 * (index - 2), 120, 50, 640, 240)
+        clean = 0.5 * np.exp2(stops)[None, :, None] * grain
+        plates.append(np.where(matte[..., None] > 0, 0.02, clean))
+        mattes.append(matte)
+    shot = ArrayShot(np.array(plates), np.array(mattes), frames=FrameRange(1003, 1003))
+    job = EngineJob((1,), options={"motion": "none"})
+
+    (made,) = create({"threads": 2})[0].fill(shot, job, QuietWatch())
+
+    hole = made.pixels[mattes[2] > 0]
+    assert (hole == hole.max(axis=0)).any(axis=1).sum() <= 3
+
+
+def test_a_lamp_keeps_to_the_usual_gain_where_light_grows():
+    encoded = encode(np.full((1000, 3), 0.4, np.float32))
+    encoded[-1] = encode(np.full(3, 40.0, np.float32))
+    gain = np.zeros((1000, 3), np.float32)
+    gain[-200:] = 0.35
+
+    lit = decode(within_reason(encoded, gain, np.ones(1000, np.bool_)))
+
+    assert lit[-1].max() == pytest.approx(40.0, rel=1e-4)
+    assert lit[-2].max() == pytest.approx(0.4 * 2**0.35, rel=1e-4)

@@ -27,6 +27,9 @@ class ArrayShot(GivenInputs):
     def has_frame(self, frame):
         return frame in self._plates
 
+    def data_window(self, frame):
+        return self.plate_window
+
     def plate(self, frame, window=None):
         assert window in (None, self.plate_window)
         return self._plates[frame].copy()
