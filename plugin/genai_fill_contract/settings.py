@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from genai_fill_contract.errors import ConfigError
+from genai_fill_contract.state_dir import require_known_fields
 
 ENV_PREFIX = "GENAI_FILL_"
 STUDIO_CONFIG_VARIABLE = "GENAI_FILL_STUDIO_CONFIG"
@@ -37,8 +38,8 @@ class BackendSettings:
     url: str = _setting("", "Address of the backend. Empty: the one of this user on this machine.")
     state_dir: str = _setting(
         "",
-        "Folder of the job database, the token and the log. "
-        "Empty: the user's state folder of the operating system.",
+        "Folder of the job database, the token and the logs, on a local disk; {user} and {host} "
+        "are filled in. Empty: the user's state folder of the operating system.",
     )
     autostart: bool = _setting(True, "Whether the plug-in starts the backend when none answers.")
     command: str = _setting(
@@ -89,7 +90,8 @@ class OutputSettings:
 
     directory: str = _setting(
         "{script_dir}/genai_fill/{node}",
-        "Folder of the takes; {script_dir}, {script}, {node}, {show} and {shot} are filled in.",
+        "Folder of the takes; {script_dir}, {script}, {node}, {show} and {shot} are filled in, the "
+        "last two from SHOW and SHOT in the environment of Nuke's session.",
     )
     name: str = _setting("{node}", "File name of the takes, before _v001; same fields.")
 
@@ -163,7 +165,8 @@ def resolve_settings(
     """Merge the layers into `Settings`.
 
     ``studio`` and ``user`` are parsed TOML tables of tables. Raises `ConfigError` for an
-    unknown section or key (naming the nearest one) and for a value of the wrong kind.
+    unknown section or key (naming the nearest one), for a value of the wrong kind, and for a
+    field that ``backend.state_dir`` has not.
     """
     origins: dict[str, Origin] = {}
     sections: dict[str, Any] = {}
@@ -179,6 +182,8 @@ def resolve_settings(
             if key not in keys:
                 raise _unknown(key, keys, origin)
             values[key] = _convert(key, keys[key], raw, origin)
+            if key == "backend.state_dir":
+                require_known_fields(values[key])
             origins[key] = origin
     for section in dataclasses.fields(Settings):
         cls = get_type_hints(Settings)[section.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from genai_fill_contract.settings import (
     Settings,
     resolve_settings,
 )
-from genai_fill_contract.state_dir import default_state_dir, default_user_config
+from genai_fill_contract.state_dir import default_user_config, state_folder
 
 _MAX_CONFIG_BYTES = 1024 * 1024
 _MODELS_DIR = "models"
@@ -42,9 +43,12 @@ def config_paths(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def state_path(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """Return the state folder: the setting's, else the operating system's for this user."""
-    told = settings.backend.state_dir
-    return Path(told or default_state_dir(environment, sys.platform, _home())).absolute()
+    """Return the state folder: the setting's, else the operating system's for this user.
+
+    Raises `ConfigError` for a field of the setting that is unknown or has no value here.
+    """
+    told, host = settings.backend.state_dir, platform.node()
+    return Path(state_folder(told, environment, sys.platform, _home(), host)).absolute()
 
 
 def with_model_dirs(settings: Settings, environment: Mapping[str, str]) -> Settings:

@@ -23,6 +23,7 @@ from genai_fill_contract.settings import (
     Settings,
     environment_name,
 )
+from genai_fill_contract.state_dir import as_told
 from genai_fill_server.bootstrap.config import allowed_roots, state_path, with_model_dirs
 from genai_fill_server.http.client import BackendClient
 from genai_fill_server.store.state_dir import StateDir
@@ -140,7 +141,7 @@ def _start(
         models = with_model_dirs(settings, environment).models
         child[environment_name("models.dirs")] = ";".join(models.dirs)
     command = [sys.executable, "-P", "-m", "genai_fill_server.cli", "serve"]
-    command += ["--host", "127.0.0.1", "--port", "0", "--state-dir", str(state)]
+    command += ["--host", "127.0.0.1", "--port", "0", "--state-dir", as_told(str(state))]
     command += ["--audit-log", str(audit), "--until-stdin-closes"]
     return subprocess.Popen(
         command,

@@ -14,7 +14,7 @@ from genai_fill.adapters.state_files import state_dir
 from genai_fill.app.ports import SettingsSource
 from genai_fill_contract.errors import BackendStartFailed
 from genai_fill_contract.settings import environment_name
-from genai_fill_contract.state_dir import LOG_DIR
+from genai_fill_contract.state_dir import LOG_DIR, as_told
 
 _STRIPPED = frozenset(
     {
@@ -104,12 +104,12 @@ class LocalBackendProcess:
         self._log: Path | None = None
 
     def start(self) -> None:
-        """Start the backend without waiting; raises `BackendStartFailed`."""
+        """Start the backend without waiting; raises `BackendStartFailed` and `ConfigError`."""
         settings = self._settings.load()
         command = backend_command(settings.backend.command, self._root, windows=os.name == "nt")
         folder = state_dir(settings, self._environment)
         environment = child_environment(self._environment, self._host_dir)
-        environment[environment_name("backend.state_dir")] = str(folder)
+        environment[environment_name("backend.state_dir")] = as_told(str(folder))
         try:
             log = _fresh_log(folder / LOG_DIR / "started-by-nuke.log")
             with log.open("ab") as out:

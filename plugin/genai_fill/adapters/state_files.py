@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from genai_fill.app.ports import SettingsSource
 from genai_fill_contract import codec
 from genai_fill_contract.errors import BackendUnreachable, MalformedMessage
 from genai_fill_contract.settings import Settings
-from genai_fill_contract.state_dir import ENDPOINT_FILE, TOKEN_FILE, default_state_dir
+from genai_fill_contract.state_dir import ENDPOINT_FILE, TOKEN_FILE, state_folder
 
 _MAX_FILE_BYTES = 64 * 1024
 
@@ -28,11 +29,12 @@ class Endpoint:
 
 
 def state_dir(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """Return the state folder: the setting's, else the operating system's."""
-    told = settings.backend.state_dir
-    return Path(
-        told or default_state_dir(environment, sys.platform, os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is no home
-    )
+    """Return the state folder: the setting's, else the operating system's.
+
+    Raises `ConfigError` for a field of the setting that has no value here.
+    """
+    told, home = settings.backend.state_dir, os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is no home
+    return Path(state_folder(told, environment, sys.platform, home, platform.node()))
 
 
 def read_endpoint(folder: Path) -> Endpoint | None:
@@ -68,7 +70,10 @@ class StateFolderFinder:
         self._environment = environment
 
     def find(self) -> HttpBackend:
-        """Return a client; raises `BackendUnreachable` when no address is known."""
+        """Return a client.
+
+        Raises `BackendUnreachable` when no address is known, and `ConfigError`.
+        """
         settings = self._settings.load()
         folder = state_dir(settings, self._environment)
         url = settings.backend.url
