@@ -165,6 +165,7 @@ class ServerProcess:
             previews=self._previews,
             models=self._models,
             default_engine_id=settings.engine.default,
+            stop=lambda: self._http.stop(),  # made after the application that it serves
         )
 
     def run(self, listener: socket.socket) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from genai_fill_contract.errors import GenAIFillError, OutputNotWritable
-from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, models, serve
+from genai_fill_server.cli import config, demo, doctor, engines, fill, jobs, models, serve, stop
 from genai_fill_server.cli.exit_codes import EXIT_CANCELLED, EXIT_FAILED, exit_code_of, tell
 
 
@@ -24,6 +24,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command("serve")(serve.serve)
+    app.command("stop")(stop.stop)
     app.command("fill")(fill.fill)
     app.command("engines")(engines.engines)
     app.command("jobs")(jobs.jobs)

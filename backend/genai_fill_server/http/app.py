@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -41,13 +42,20 @@ class Backend:
     previews: LivePreviews
     models: ModelTasks
     default_engine_id: str
+    stop: Callable[[], None]
 
 
 def build_app(backend: Backend, *, token: str, host_names: frozenset[str]) -> ASGIApp:
     """Return the whole application, its gate included."""
     app = FastAPI(title="GenAI Fill", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(
-        server_routes(backend.hello, backend.engines, backend.default_engine_id, token=token)
+        server_routes(
+            backend.hello,
+            backend.engines,
+            backend.default_engine_id,
+            token=token,
+            stop=backend.stop,
+        )
     )
     app.include_router(
         job_routes(

@@ -23,7 +23,7 @@ from genai_fill_contract.job import Job, JobEvent
 from genai_fill_contract.version import require_same_major
 from genai_fill_server.http.errors import from_http
 from genai_fill_server.http.greeting import Greeting
-from genai_fill_server.http.security import CONTRACT_HEADER, HELLO_PATH
+from genai_fill_server.http.security import CONTRACT_HEADER, HELLO_PATH, STOP_PATH
 
 T = TypeVar("T")
 
@@ -105,6 +105,16 @@ class BackendClient:
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled."""
         return self._message(self._ask("POST", f"/v1/jobs/{_one(job_id)}/cancel"), Job)
+
+    def stop(self) -> None:
+        """Ask the backend to stop; it answers, and ends a moment later.
+
+        Raises `ForbiddenOrigin` from another machine, `MalformedMessage` for a release that
+        knows no such request.
+        """
+        answer = self._ask("POST", STOP_PATH)
+        if not answer.is_success:
+            raise from_http(answer.status_code, answer.content)
 
     def follow(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Yield a job's events as they come, until its end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from genai_fill_server.http.errors import to_http
 
 CONTRACT_HEADER = "GenAI-Fill-Contract"
 HELLO_PATH = "/v1/hello"
+STOP_PATH = "/v1/stop"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
 
@@ -117,6 +119,23 @@ def asks_for_proof(headers: Headers) -> bool:
             hint=f"{NONCE_HEADER} takes 32 to 128 hex characters, new ones for every greeting.",
         )
     return True
+
+
+def require_same_machine(client: str, here: str) -> None:
+    """Raise `ForbiddenOrigin` unless ``client`` is this machine.
+
+    ``client`` is the address that a request came from, ``here`` the one it was sent to: from
+    the machine itself they are the same, or the first is loopback.
+    """
+    try:
+        if client == here or ipaddress.ip_address(client).is_loopback:
+            return
+    except ValueError:
+        pass  # no address at all is nobody we know
+    raise ForbiddenOrigin(
+        "The backend is stopped from its own machine only.",
+        hint="Run 'genai-fill stop' there, as the user who started it.",
+    )
 
 
 def _host_name(url: str) -> str:

@@ -12,7 +12,7 @@ from genai_fill_contract import codec
 from genai_fill_contract.fill import OutputPlace
 from genai_fill_contract.plate import ColourSettings, FrameRange, MatteRef, PlateRef
 
-ROUTES = ["/v1/hello", "/v1/engines", "/v1/jobs", "/v1/jobs/x/events", "/nothing/here"]
+ROUTES = ["/v1/hello", "/v1/engines", "/v1/jobs", "/v1/jobs/x/events", "/v1/stop", "/nothing/here"]
 
 
 def post(backend, body: str | bytes):
