@@ -116,5 +116,5 @@ def _family(card: ModelCard) -> Family:
             return family
     raise EngineError(
         f"The catalogue names a family {card.family!r}, which no engine has.",
-        hint="Install 'genai-fill' again.",
+        hint="Unpack the release again.",
     )

@@ -17,6 +17,7 @@ from genai_fill_server.bootstrap.config import allowed_roots, state_path
 from genai_fill_server.bootstrap.engine_listing import list_engines
 from genai_fill_server.cli.connection import find_backend
 from genai_fill_server.cli.finding import Check, Finding, Level, fail, ok, warn
+from genai_fill_server.domain.installing import install_words
 from genai_fill_server.store.os_files import is_private
 from genai_fill_server.store.state_dir import StateDir
 
@@ -70,14 +71,14 @@ def check_packages() -> list[Finding]:
     have = ", ".join(f"{name} {_version(name)}" for name in _NEEDED if name not in missing)
     if missing:
         found += fail(
-            f"missing packages: {', '.join(missing)}", "Install 'genai-fill[server]' again."
+            f"missing packages: {', '.join(missing)}", f"Install them {install_words('server')}."
         )
     found += ok(f"packages: {have}")
     absent = [name for name in _FOR_MODELS if _version(name) is None]
     if absent:
         return found + warn(
             f"no models can run: {', '.join(absent)} not installed",
-            "Install 'genai-fill[diffusion]'; clean plate needs none of them.",
+            f"Install them {install_words('diffusion')}; clean plate needs none of them.",
         )
     models = ", ".join(f"{name} {_version(name)}" for name in _FOR_MODELS)
     return found + ok(f"packages for models: {models}")
@@ -197,10 +198,18 @@ def check_backend(settings: Settings, environment: Mapping[str, str]) -> list[Fi
             client.close()
     except GenAIFillError as error:
         return fail(error.message, error.hint)
-    return ok(
+    found = ok(
         f"backend {hello.product_version} runs as process {hello.pid}, "
         f"contract {hello.contract_version}"
     )
+    ours = _version("genai-fill")
+    if ours is not None and hello.product_version != ours:
+        # An upgrade changes the files; the process goes on with what it has loaded.
+        found += warn(
+            f"the backend that runs is of release {hello.product_version}, this command of {ours}",
+            "Run 'genai-fill stop'; the next fill starts the one that is installed.",
+        )
+    return found
 
 
 def check_device(settings: Settings) -> list[Finding]:
@@ -229,7 +238,7 @@ def check_engines(settings: Settings, environment: Mapping[str, str]) -> list[Fi
         else:
             found += [Finding(Level.WARN, f"engine {engine.id}", engine.unavailable_reason)]
     if not any(engine.available for engine in engines):
-        found += fail("no engine can run", "Install 'genai-fill[server]' again: it has one.")
+        found += fail("no engine can run", f"Install again {install_words('server')}: it has one.")
     default = settings.engine.default
     if default not in [engine.id for engine in engines]:
         found += warn(f"engine.default is {default!r}, which is not installed", "Correct it.")

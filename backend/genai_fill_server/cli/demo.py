@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genai_fill_contract.errors import GenerationFailed
+from genai_fill_contract.errors import ConfigError, GenerationFailed
 from genai_fill_contract.fill import FillRequest
 from genai_fill_contract.job import JobState
 from genai_fill_contract.take import Take
+from genai_fill_server.domain.installing import install_words
 
 if TYPE_CHECKING:
+    from genai_fill_server.demo.run import DemoResult
     from genai_fill_server.http.client import BackendClient
 
 
@@ -24,11 +26,14 @@ def demo(
         "genai_fill_demo"
     ),
 ) -> None:
-    """Render a shot, fill it, measure the result against the truth, draw a picture."""
+    """Render a shot, fill it, measure the result against the truth, draw a picture.
+
+    Needs the extra 'demo'.
+    """
     from genai_fill_server.bootstrap.config import load_settings
     from genai_fill_server.cli.connection import any_backend
-    from genai_fill_server.demo.run import run_demo
 
+    run_demo = _demo()
     folder = out.absolute()
     with any_backend(
         load_settings(os.environ), os.environ, private=True, touched=[folder]
@@ -41,6 +46,21 @@ def demo(
         f"{result.quality.outside_px} pixels changed outside"
     )
     typer.echo(f"picture: {result.contact_sheet}")
+
+
+def _demo() -> Callable[..., DemoResult]:
+    """Return what runs the demo. Raises `ConfigError` where its packages are not installed."""
+    try:
+        from genai_fill_server.demo.run import run_demo
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "genai_fill_server":
+            raise  # a fault of ours, which nothing that is installed mends
+        raise ConfigError(
+            f"The demo needs the package {package!r}, which is not installed.",
+            hint=f"Install it {install_words('demo')}.",
+        ) from error
+    return run_demo
 
 
 def submit_through(client: BackendClient) -> Callable[[FillRequest], Sequence[Take]]:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from genai_fill_contract.errors import GenAIFillError
 from genai_fill_server.cli.exit_codes import EXIT_FAILED
 from genai_fill_server.cli.finding import Check, Finding, Level, fail
+from genai_fill_server.domain.installing import install_words
 
 _MARKS = {Level.OK: ("ok  ", "green"), Level.WARN: ("warn", "yellow"), Level.FAIL: ("FAIL", "red")}
 
@@ -39,9 +41,11 @@ def doctor(
 def _run(check: Check) -> list[Finding]:
     try:
         return check()
+    except GenAIFillError as error:
+        return fail(error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - a library that does not even import is a finding
         what = f"{type(error).__name__}: {error}"
-        return fail(what, "Install 'genai-fill[server]' again; if it stays, report it.")
+        return fail(what, f"Install again {install_words('server')}; if it stays, report it.")
 
 
 def _show(finding: Finding) -> None:

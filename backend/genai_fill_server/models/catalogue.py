@@ -50,7 +50,7 @@ def _joined(by_id: Mapping[str, Offer], model_id: str, entry: Mapping[str, Any])
     if model is None or unknown:
         what = f"has an unknown field {unknown[0]!r}" if unknown else "is of no known model"
         raise ConfigError(
-            f"The download entry {model_id!r} {what}.", hint="Install 'genai-fill' again."
+            f"The download entry {model_id!r} {what}.", hint="Unpack the release again."
         )
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()

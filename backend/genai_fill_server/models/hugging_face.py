@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_fill_contract.errors import ConfigError, DiskFull, ModelMissing, OutputNotWritable
+from genai_fill_server.domain.installing import install_words
 from genai_fill_server.models.ports import RemoteFile, RemoteModel
 
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -45,8 +46,8 @@ class HuggingFaceHub:
         except ImportError as error:
             raise ConfigError(
                 "The package huggingface_hub is not installed.",
-                hint="Install 'genai-fill[diffusion]', or bring the model's folder and use "
-                "'genai-fill models add FOLDER'.",
+                hint=f"Install it {install_words('diffusion')}, or bring the model's folder and "
+                "use 'genai-fill models add FOLDER'.",
             ) from error
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self._hub = huggingface_hub

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -266,9 +267,33 @@ def test_the_doctor_names_every_fault_and_what_to_do(backend, tmp_path):
     assert all(todo)
 
 
+@pytest.mark.parametrize("package", ["PIL", "skimage"])
+def test_the_demo_without_its_extra_says_in_one_line_what_to_install(no_backend, tmp_path, package):
+    # None in its place makes an import fail as if the package were not there.
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from genai_fill_server.cli import main\n"
+        "main(['demo', '--out', sys.argv[1]])"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "demo")],
+        env=no_backend.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert failed.returncode == 2
+    (line,) = failed.stderr.splitlines()
+    assert f"needs the package '{package}'" in line
+    assert 'pip install -c constraints.txt -e ".[demo]"' in line
+    assert not (tmp_path / "demo").exists()
+
+
 def test_help_of_every_command_fits_a_terminal(no_backend):
     environment = {**no_backend.environment, "COLUMNS": "80", "TERM": "dumb"}
-    for command in ("serve", "fill", "engines", "jobs", "cancel", "doctor", "config", "demo"):
+    shown_ones = ("serve", "stop", "fill", "engines", "jobs", "cancel", "doctor", "config", "demo")
+    for command in shown_ones:
         shown = subprocess.run(
             no_backend.command(command, "--help"),
             env=environment,

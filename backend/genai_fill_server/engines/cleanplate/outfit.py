@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genai_fill_contract.errors import InvalidOption, ModelMissing
+from genai_fill_server.domain.installing import install_words
 from genai_fill_server.engines.cleanplate.description import (
     CleanPlateOptions,
     FlowKind,
@@ -56,7 +57,7 @@ def _raft(options: CleanPlateOptions, workplace: Workplace, watch: Watch) -> Flo
         raise InvalidOption(
             "The clean plate was asked to measure flow by RAFT, and torch or safetensors is not "
             "installed in the backend's environment.",
-            hint="Install them there: pip install 'genai-fill[gpu]'. Or choose the flow 'DIS'.",
+            hint=f"Install them {install_words('gpu')}. Or choose the flow 'DIS'.",
             option="flow",
             engine="cleanplate",
         )

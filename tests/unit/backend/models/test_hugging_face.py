@@ -132,8 +132,10 @@ def test_off_line_set_to_0_is_on_line():
 def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
 
-    with pytest.raises(ConfigError, match="not installed"):
+    with pytest.raises(ConfigError, match="not installed") as caught:
         HuggingFaceHub({})
+
+    assert 'install -c constraints.txt -e ".[diffusion]"' in caught.value.hint
 
 
 class BreakingDisk:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 from genai_fill_contract.errors import InvalidOption
+from genai_fill_server.domain.installing import install_words
 from genai_fill_server.engines.cleanplate.description import Where
 from genai_fill_server.engines.cleanplate.device import Device
 from genai_fill_server.engines.cleanplate.devices.falling_back import DeviceGaveUp, FallingBack
@@ -82,14 +83,14 @@ def _why_no_cuda(worker: str, *, look: bool) -> tuple[str, str] | None:
     if not has_torch():
         return (
             "torch is not installed in the backend's environment.",
-            "Install it there: pip install 'genai-fill[gpu]'.",
+            f"Install it {install_words('gpu')}.",
         )
     if look and not has_driver():
         return "There is no CUDA driver.", "Install NVIDIA's driver."
     try:
         from genai_fill_server.engines.cleanplate.devices.torch_device import cuda_devices
     except (ImportError, OSError) as error:
-        return f"torch does not load: {error}.", "Install it again: pip install 'genai-fill[gpu]'."
+        return f"torch does not load: {error}.", f"Install it again {install_words('gpu')}."
     count = cuda_devices()
     if count == 0:
         return (

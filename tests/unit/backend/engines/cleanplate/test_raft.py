@@ -386,7 +386,7 @@ def test_without_torch_raft_is_refused_with_what_to_do(monkeypatch, folder):
     with pytest.raises(InvalidOption, match="torch or safetensors is not installed") as raised:
         fill(relief_shot(), [str(folder.parent)], flow="raft")
 
-    assert "genai-fill[gpu]" in raised.value.hint
+    assert 'install -c constraints.txt -e ".[gpu]"' in raised.value.hint
 
 
 def test_other_kinds_of_motion_need_no_weights(tmp_path):
