@@ -38,9 +38,9 @@ def exit_code_of(code: ErrorCode) -> int:
 
 
 def tell(error: GenAIFillError) -> None:
-    """Say on stderr what, where and what to do; in one line where a log reads it."""
+    """Say on stderr what, where and what to do, and the code; in one line where a log reads it."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        typer.echo(f"genai-fill: {error.message} {error.hint}", err=True)
+        typer.echo(f"genai-fill: {error.message} {error.hint} [{error.code.value}]", err=True)
         return
     typer.secho(f"✗ {error.message}", fg="red", err=True)
-    typer.echo(f"  {error.hint}", err=True)
+    typer.echo(f"  {error.hint} [{error.code.value}]", err=True)

@@ -175,12 +175,16 @@ def report(job: Job, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(codec.encode(job), ensure_ascii=False, indent=2))
     else:
-        for take in job.takes:
+        # The folder of a take without a frame is gone again, or holds its recipe alone.
+        made = [take for take in job.takes if take.frames_done]
+        for take in made:
             done, wanted = len(take.frames_done), len(take.frame_range)
             typer.echo(
                 f"take {take.index + 1} v{take.version:03d} seed {take.seed}: "
                 f"{done} of {wanted} frames in {take.path_pattern}"
             )
+        if not made:
+            typer.echo("no frame was made", err=True)
     if job.state is JobState.CANCELLED:
         raise typer.Exit(EXIT_CANCELLED)
     if job.state is not JobState.DONE:

@@ -45,7 +45,9 @@ def _line(job: Job) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_s))
     done = sum(len(take.frames_done) for take in job.takes)
     wanted = len(job.takes) * len(job.request.frame_range)
-    where = job.takes[0].path_pattern if job.takes else ""
+    # Of a job that is over, there is nothing to see where no frame was made.
+    there = [take for take in job.takes if take.frames_done or not job.state.is_final]
+    where = there[0].path_pattern if there else ""
     why = f"  {job.error.message}" if job.error else ""
     return (
         f"{job.id}  {when}  {job.state.value:<10} {done:>4}/{wanted:<4} "

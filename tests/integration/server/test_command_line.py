@@ -156,6 +156,22 @@ def test_a_failed_fill_says_what_where_and_what_to_do(backend, shot, tmp_path):
     assert "Run the job again" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "1 of 3 frames" in failed.stdout
+    assert failed.stderr.splitlines()[-1].endswith(" [generation_failed]")
+
+
+def test_takes_without_a_frame_are_not_told_of(backend, shot, tmp_path):
+    out = shot / f"{tmp_path.name}-cli"
+    failed = run(
+        backend,
+        *fill_arguments(shot, out, "--range", "1001-1003", "--option", "raise_at=1001"),
+    )
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert "no frame was made" in failed.stderr
+    assert "_v001" not in failed.stderr
+    listed = run(backend, "jobs", "--limit", "1").stdout
+    assert "the paint ran out" in listed
+    assert "_v001" not in listed
 
 
 @pytest.mark.parametrize(
