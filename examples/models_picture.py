@@ -13,7 +13,8 @@ from examples.panel_picture import grab, qt_application
 def models_picture(path: Path, *, ratio: float = 1.25) -> Path:
     """Save a picture of the window with a pull under way and a licence to agree to.
 
-    Nothing is fetched: it shows the stand-in's models. Raises OSError.
+    Nothing is fetched: it shows models of the real catalogue, some as if they were there. Raises
+    OSError.
     """
     qt_application()
     from PySide6.QtCore import Qt
@@ -30,10 +31,10 @@ def models_picture(path: Path, *, ratio: float = 1.25) -> Path:
     dialog.show()
     actions.refresh_models()
     dialog.rows["wan21-vace-1.3b"].pull.click()
-    moved = Progress("Fetching Wan2.1 VACE 1.3B: 7.9 of 19.0 GB", 0.37, 340.0)
+    moved = Progress("Fetching Wan 2.1 VACE 1.3B: 7.0 of 19.0 GB", 0.37, 340.0)
     actions.work_moves(progress=moved)
     dialog.rows["sdxl-inpaint"].pull.click()
-    dialog.resize(560, 860)
+    dialog.resize(560, 900)
     grab(dialog, path, ratio)
     dialog.close()
     owner.deleteLater()

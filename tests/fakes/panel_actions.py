@@ -23,8 +23,9 @@ from genai_fill_contract.engine import (
 from genai_fill_contract.errors import ErrorReport
 from genai_fill_contract.fill import OptionValue
 from genai_fill_contract.job import JobState, Progress
-from genai_fill_contract.models import ModelInfo, ModelState, ModelTask, ModelVerb
+from genai_fill_contract.models import ModelTask, ModelVerb
 from genai_fill_contract.plate import InputRole
+from tests.fakes.panel_models import catalogue_models
 
 
 def png(
@@ -178,83 +179,7 @@ MISSING = EngineDescription(
 )
 
 
-GB = 1_000_000_000
-
-MODELS = (
-    ModelInfo(
-        id="flux2-klein-4b",
-        label="FLUX.2 [klein] 4B",
-        state=ModelState.INSTALLED,
-        family="flux2-klein",
-        kind=EngineKind.IMAGE,
-        licence="Apache-2.0",
-        commercial_use=CommercialUse.YES,
-        licence_url="https://huggingface.co/black-forest-labs/FLUX.2-klein-4B",
-        size_bytes=15 * GB,
-        vram_gb=13.0,
-        offloaded_gb=8.0,
-        good_for="A still or a locked-off shot: the first to try.",
-        folder="/studio/models/flux2-klein-4b",
-        engine_id="diffusers:flux2-klein-4b",
-        can_verify=True,
-        can_remove=True,
-    ),
-    ModelInfo(
-        id="studio-tune",
-        label="Studio fine-tune",
-        state=ModelState.UNSAFE,
-        licence="unknown",
-        size_bytes=6 * GB,
-        folder="/studio/models/studio-tune",
-        what_to_do="unet/model.bin is a pickle, which can run any code when it is opened. Ask "
-        "for the same weights as safetensors.",
-        can_remove=True,
-    ),
-    ModelInfo(
-        id="wan21-vace-1.3b",
-        label="Wan2.1 VACE 1.3B",
-        state=ModelState.PARTIAL,
-        kind=EngineKind.VIDEO,
-        licence="Apache-2.0",
-        commercial_use=CommercialUse.YES,
-        size_bytes=19 * GB,
-        vram_gb=20.0,
-        offloaded_gb=8.5,
-        good_for="A moving shot.",
-        what_to_do="Pulling it was broken off. Pull it again to go on, or remove what is there.",
-        can_pull=True,
-        can_remove=True,
-    ),
-    ModelInfo(
-        id="sdxl-inpaint",
-        label="SDXL inpaint",
-        state=ModelState.MISSING,
-        kind=EngineKind.IMAGE,
-        licence="CreativeML OpenRAIL++-M",
-        commercial_use=CommercialUse.WITH_LICENCE,
-        licence_note="Use restrictions of its Attachment A go with it to whoever gets it next.",
-        licence_url="https://huggingface.co/diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
-        needs_agreement=True,
-        unverified=("disk", "VRAM"),
-        size_bytes=7 * GB,
-        vram_gb=10.0,
-        good_for="A still on a smaller card.",
-        can_pull=True,
-    ),
-    ModelInfo(
-        id="flux1-fill-dev",
-        label="FLUX.1 Fill [dev]",
-        state=ModelState.MISSING,
-        kind=EngineKind.IMAGE,
-        licence="FLUX.1 [dev] Non-Commercial",
-        commercial_use=CommercialUse.NO,
-        needs_agreement=True,
-        size_bytes=34 * GB,
-        vram_gb=32.0,
-        what_to_do="Its licence forbids commercial use. Where the work is not commercial, an "
-        "administrator can set models.allow_non_commercial.",
-    ),
-)
+MODELS = catalogue_models()
 
 
 class FakeActions:

@@ -239,7 +239,7 @@ def _licence_words(offer: Offer) -> str:
         f"Model card and licence: {source_of(offer)}",
     ]
     if offer.unverified:
-        lines.append(f"Not verified against the card: {', '.join(offer.unverified)}.")
+        lines.append(f"Not verified against the card: {', '.join(offer.in_doubt)}.")
     return "\n".join(line for line in lines if line)
 
 

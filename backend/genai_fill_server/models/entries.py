@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genai_fill_contract.engine import CommercialUse, EngineKind
 
+_FACTS = {"disk_gb": "size on disk", "vram_gb": "VRAM"}
 _PERMISSIVE = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause"})
 
 
@@ -45,6 +46,11 @@ class Offer:
     unverified: tuple[str, ...] = ()
     page: str = ""
     by_hand: str = ""
+
+    @property
+    def in_doubt(self) -> tuple[str, ...]:
+        """Return the unverified facts in words, for whoever decides about the model."""
+        return tuple(_FACTS.get(fact, fact) for fact in self.unverified)
 
     @property
     def is_permissive(self) -> bool:

@@ -9,9 +9,11 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton, QToolButto
 from examples.models_picture import models_picture
 from genai_fill.ui.model_phrases import facts_text, size_text, task_text
 from genai_fill.ui.palette import Tone
+from genai_fill.ui.phrases import COMMERCIAL_WORDS
 from genai_fill_contract.errors import DiskFull, ErrorReport
 from genai_fill_contract.job import JobState, Progress
 from genai_fill_contract.models import ModelInfo, ModelState, ModelTask, ModelVerb
+from genai_fill_server.engines.diffusers.cards import read_catalogue
 from tests.fakes.panel_actions import MODELS, FakeActions, ready_state
 
 KLEIN, TUNE, WAN, SDXL, FLUX = (model.id for model in MODELS)
@@ -67,17 +69,18 @@ def test_a_model_shows_its_state_and_what_can_be_done(window, model_id, state, t
 def test_a_model_shows_what_its_licence_allows_and_what_it_needs(window):
     row = window.rows[FLUX]
     assert (row.commercial.text, row.commercial.tone) == ("Not for commercial use", Tone.BAD)
-    assert row.licence.text == "FLUX.1 [dev] Non-Commercial"
+    assert row.licence.text == "FLUX.1 dev non-commercial"
     assert "models.allow_non_commercial" in row.advice.text()
     facts = window.rows[KLEIN].facts.text()
-    assert facts.startswith("For stills · 15 GB on disk · 13 GB VRAM (8 GB offloaded)")
+    assert facts.startswith("For stills · 15 GB on disk · 15.5 GB VRAM (8 GB offloaded)")
 
 
 def test_a_licence_is_pulled_under_only_after_it_was_agreed_to(window, actions):
     row = window.rows[SDXL]
     row.pull.click()
     assert actions.named("pull_model") == []
-    assert "Attachment A" in row.question.words.text()
+    assert "use restrictions pass to whoever receives" in row.question.words.text()
+    assert "Not checked against the model card: size on disk, VRAM." in row.question.words.text()
     assert "https://huggingface.co/" in row.question.words.text()
     assert not row.question.yes.isEnabled()
     assert pressable(row) == []
@@ -226,6 +229,17 @@ def test_the_narrowest_window_cuts_no_button(window, app):
         for button in (row.pull, row.verify, row.remove):
             if button.isVisible():
                 assert row.rect().contains(button.geometry())
+
+
+def test_the_models_shown_are_the_catalogues(window):
+    """What a picture of this window says of a licence is read as a fact."""
+    cards = {card.id: card for card in read_catalogue()}
+    for model in MODELS:
+        if model.id != TUNE:
+            row = window.rows[model.id]
+            assert row.name.text == cards[model.id].label
+            assert row.licence.text == cards[model.id].licence
+            assert row.commercial.text == COMMERCIAL_WORDS[cards[model.id].commercial_use]
 
 
 def test_the_picture_of_the_documentation_can_be_made(app, tmp_path):
