@@ -1,4 +1,6 @@
+import importlib.metadata
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,18 @@ def load_generator():
 
 
 PAGES = load_generator().pages()
+
+
+def test_every_pinned_package_has_its_licence_in_the_list():
+    pins = (DOCS.parent / "constraints.txt").read_text(encoding="utf-8").split()
+    installed = {dist.metadata["Name"].lower() for dist in importlib.metadata.distributions()}
+    page = PAGES["licences.md"]
+
+    for name, version in (pin.split("==") for pin in pins):
+        if name.lower() in installed:
+            assert re.search(rf"\| \**{re.escape(name)}\** \| {version} \| \S", page), name
+    assert "not told" not in page
+    assert "| **torchao** | " in page
 
 
 @pytest.mark.parametrize("name", PAGES)
