@@ -95,7 +95,8 @@ def main(run: Run = subprocess.run, find: Callable[[str], str | None] = shutil.w
     if not is_missing_library(reason):
         return _give_up(
             f"Qt does not start: {reason}",
-            "Install the extra: python -m pip install 'genai-fill[demo]'",
+            "Install the extra, in this folder: python -m pip install -c constraints.txt "
+            '-e ".[demo]"',
         )
     command = install_command(find)
     if command is None:

@@ -89,4 +89,4 @@ def test_a_missing_pyside_is_not_taken_for_a_missing_library(run_main, capsys):
     shell = Shell(reason="ModuleNotFoundError: No module named 'PySide6'")
     assert run_main(shell) == 1
     assert shell.commands == []
-    assert "genai-fill[demo]" in capsys.readouterr().err
+    assert 'install -c constraints.txt -e ".[demo]"' in capsys.readouterr().err
