@@ -22,6 +22,7 @@ from genai_fill_contract.errors import (
     OutputNotWritable,
 )
 from genai_fill_contract.hello import Hello
+from genai_fill_contract.state_dir import state_folder
 from tests.unit.plugin.fakes import FixedSettings
 from tests.unit.plugin.http_server import serving
 
@@ -193,6 +194,26 @@ def test_a_started_backend_gets_its_state_folder_and_a_clean_python(tmp_path):
     assert wait_for_failure(started) == "it ended with code 3: port in use"
     log = (tmp_path / "logs/started-by-nuke.log").read_text()
     assert f"{tmp_path} None" in log
+
+
+def test_a_started_backend_fills_in_the_very_folder_that_was_filled_in_here(tmp_path):
+    script = tmp_path / "serve.py"
+    script.write_text("import os; print(os.environ['GENAI_FILL_BACKEND_STATE_DIR'])")
+    environment = {
+        **os.environ,
+        "USER": "ada",
+        "GENAI_FILL_BACKEND_STATE_DIR": f"{tmp_path}/{{user}}/{{{{odd}}}}",
+        "GENAI_FILL_BACKEND_COMMAND": f"{sys.executable} {script}",
+    }
+    settings = FixedSettings(
+        **{name: environment[name] for name in environment if name.startswith("GENAI_FILL_B")}
+    )
+    started = LocalBackendProcess(settings, environment, tmp_path, "")
+    started.start()
+    started._process.wait(20)
+    handed_on = (tmp_path / "ada/{odd}/logs/started-by-nuke.log").read_text().strip()
+    # The backend may run under another USER; the folder is the one that Nuke looks into.
+    assert state_folder(handed_on, {"USER": "bo"}, "linux", "/h", "x") == f"{tmp_path}/ada/{{odd}}"
 
 
 def test_a_command_that_hands_over_and_ends_well_is_no_failure(tmp_path):
