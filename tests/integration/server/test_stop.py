@@ -44,8 +44,8 @@ def test_stop_ends_the_backend_and_says_which(backend_in):
 def test_what_was_running_goes_on_with_the_next_backend(backend_in, request_for):
     first = backend_in()
     client = first.client()
-    job = client.submit(request_for(options={"delay_s": 0.4}))
-    wait_until(lambda: client.job(job.id).takes[0].frames_done)
+    job = client.submit(request_for(options={"delay_s": 60.0}))
+    wait_until(lambda: client.job(job.id).state is JobState.RUNNING)
 
     stopped = run(first, "stop")
 
@@ -53,8 +53,9 @@ def test_what_was_running_goes_on_with_the_next_backend(backend_in, request_for)
     assert "1 job(s) go on when a backend is started again" in stopped.stdout
     assert first.stop() == 0
     client = backend_in().client()
-    list(client.follow(job.id))
-    assert client.job(job.id).state is JobState.DONE
+    wait_until(lambda: client.job(job.id).state is JobState.RUNNING)
+    client.cancel(job.id)
+    wait_until(lambda: client.job(job.id).state is JobState.CANCELLED)
 
 
 def test_without_a_backend_stop_says_so_in_one_line(backend_in):
