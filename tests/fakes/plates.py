@@ -1,6 +1,10 @@
 """Writes real image files for tests, and reads them back without our own reader."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 import OpenImageIO as oiio
 
 
@@ -28,24 +32,41 @@ def write_exr(path, pixels, names="RGBA", kind="half", *, data=None, display=Non
     return path
 
 
-def write_parts(path, parts, kind="half"):
-    """Write a multi-part EXR: ``parts`` are (part name, view, channel names, pixels)."""
+class Part(NamedTuple):
+    """One part of a multi-part EXR: `data` is its data window's (x, y) corner, `display` the
+    file's display window (x, y, width, height), the part's own size if not given."""
+
+    name: str
+    view: str
+    channels: Sequence[str]
+    pixels: npt.NDArray[np.float32]
+    kind: str = "half"
+    data: tuple[int, int] = (0, 0)
+    display: tuple[int, int, int, int] | None = None
+
+
+def write_parts(path, parts):
+    """Write a multi-part EXR: ``parts`` are `Part`, or (name, view, channel names, pixels)."""
+    parts = [Part(*part) for part in parts]
     specs = []
-    for name, view, names, pixels in parts:
-        height, width, count = pixels.shape
-        spec = oiio.ImageSpec(width, height, count, kind)
-        spec.channelnames = tuple(names)
-        spec.attribute("oiio:subimagename", name)
-        spec.attribute("name", name)
-        if view:
-            spec.attribute("view", view)
+    for part in parts:
+        height, width, count = part.pixels.shape
+        spec = oiio.ImageSpec(width, height, count, part.kind)
+        spec.channelnames = tuple(part.channels)
+        spec.x, spec.y = part.data
+        x, y, w, h = part.display or (0, 0, width, height)
+        spec.full_x, spec.full_y, spec.full_width, spec.full_height = x, y, w, h
+        spec.attribute("oiio:subimagename", part.name)
+        spec.attribute("name", part.name)
+        if part.view:
+            spec.attribute("view", part.view)
         specs.append(spec)
     output = oiio.ImageOutput.create(str(path))
     assert output.open(str(path), tuple(specs)), output.geterror()
-    for index, (_, _, _, pixels) in enumerate(parts):
+    for index, part in enumerate(parts):
         if index:
             assert output.open(str(path), specs[index], "AppendSubimage"), output.geterror()
-        assert output.write_image(np.ascontiguousarray(pixels, dtype=np.float32))
+        assert output.write_image(np.ascontiguousarray(part.pixels, dtype=np.float32))
     assert output.close()
     return path
 

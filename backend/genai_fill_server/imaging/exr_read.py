@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from genai_fill_contract.errors import GenAIFillError
 from genai_fill_contract.plate import Window
 from genai_fill_server.imaging.channels import FileChannel, find_channel, find_layer, find_rgb
 from genai_fill_server.imaging.image_file import (
+    MAX_PIXELS,
     MAX_SUBIMAGES,
     ask,
     check_sane,
@@ -28,10 +29,38 @@ Planes = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 
 
-def read_header(path: str, frame: int) -> FrameHeader:
+Choice = Callable[[Sequence[FileChannel], Sequence[str], str], Sequence[FileChannel]]
+"""Takes from a file's channels (its views, its path) those that are wanted of it."""
+
+
+def rgb_of(layer: str, view: str) -> Choice:
+    """Return the choice of what `read_rgb` reads."""
+    return lambda channels, views, path: find_rgb(channels, layer, view, views, path)
+
+
+def channel_of(name: str, view: str) -> Choice:
+    """Return the choice of what `read_channel` reads."""
+    return lambda channels, views, path: (find_channel(channels, name, view, views, path),)
+
+
+def layer_of(layer: str, view: str) -> Choice:
+    """Return the choice of what `read_layer` reads."""
+
+    def choose(
+        channels: Sequence[FileChannel], views: Sequence[str], path: str
+    ) -> Sequence[FileChannel]:
+        colours, alpha = find_layer(channels, layer, view, views, path)
+        return colours if alpha is None else (*colours, alpha)
+
+    return choose
+
+
+def read_header(path: str, frame: int, choice: Choice | None = None) -> FrameHeader:
     """Return what the file says of itself; no pixel is read.
 
-    The first part speaks for the file. Raises `MissingFrames` or `UnreadableImage`.
+    The data window and the pixel type are those of the channels chosen, in whichever parts
+    they are; without a choice, and for all the rest, the first part speaks for the file.
+    Raises `MissingFrames`, `UnreadableImage`, or `UnknownChannel` by the choice.
     """
     with opened(path, frame) as image, quietly(path, frame):
         spec = image.spec()
@@ -39,13 +68,18 @@ def read_header(path: str, frame: int) -> FrameHeader:
         if spec.full_width <= 0 or spec.full_height <= 0:
             raise unreadable(path, frame, "its display window is empty")
         aspect = ask(lambda: float(spec.get_float_attribute("PixelAspectRatio", 1.0)), 1.0)
+        channels, views = _file_channels(image)
+        chosen = () if choice is None else choice(channels, views, path)
+        window, pixel_type = data_window(spec), str(spec.format)
+        if chosen:
+            window, pixel_type = _window_and_type(image, chosen, path, frame)
         return FrameHeader(
             display=Window(0, 0, spec.full_width, spec.full_height),
-            data_window=data_window(spec),
+            data_window=window,
             origin=(spec.full_x, spec.full_y),
             pixel_aspect=aspect if 0.01 < aspect < 100 else 1.0,
-            pixel_type=str(spec.format),
-            channels=tuple(channel.name for channel in _file_channels(image)[0]),
+            pixel_type=pixel_type,
+            channels=tuple(channel.name for channel in channels),
             metadata=carried_on(spec),
         )
 
@@ -93,7 +127,7 @@ def read_layer(path: str, frame: int, window: Window, layer: str, view: str) -> 
         colours, alpha = find_layer(channels, layer, view, views, path)
         chosen = colours if alpha is None else (*colours, alpha)
         planes = _read(image, chosen, window, path, frame)
-        have = data_window(image.spec()).intersection(window)
+        have = _window_and_type(image, colours, path, frame)[0].intersection(window)
     rgba = np.zeros((window.height, window.width, 4), dtype=np.float32)
     if len(colours) == 1:
         rgba[..., :3] = planes[..., :1]
@@ -139,6 +173,32 @@ def _listed_views(spec: oiio.ImageSpec) -> list[str]:
     return []
 
 
+def _window_and_type(
+    image: oiio.ImageInput, chosen: Sequence[FileChannel], path: str, frame: int
+) -> tuple[Window, str]:
+    """Return the data windows of the chosen channels' parts together, and their pixel type."""
+    window = Window(0, 0, 0, 0)
+    kinds: list[oiio.TypeDesc] = []
+    for part in dict.fromkeys(channel.part for channel in chosen):
+        spec = _spec_of(image, part, path, frame)
+        window = window.union(data_window(spec))
+        kinds += [spec.channelformat(c.index) for c in chosen if c.part == part]
+    if window.width * window.height > MAX_PIXELS:
+        size = f"{window.width} x {window.height} pixels"
+        raise unreadable(path, frame, f"its parts lie too far apart: {size} together")
+    widest = max(kinds, key=lambda kind: (kind.size(), kind == oiio.FLOAT))
+    return window, str(widest)
+
+
+def _spec_of(image: oiio.ImageInput, part: int, path: str, frame: int) -> oiio.ImageSpec:
+    """Return what a part says of itself, and turn to it. Raises `UnreadableImage`."""
+    if not image.seek_subimage(part, 0):
+        raise unreadable(path, frame, f"its part {part} cannot be opened")
+    spec = image.spec()
+    check_sane(spec, path, frame)
+    return spec
+
+
 def _read(
     image: oiio.ImageInput,
     chosen: Sequence[FileChannel],
@@ -152,12 +212,8 @@ def _read(
     if as_stored and all(_is_half(image, channel) for channel in chosen):
         result = np.zeros(shape, np.float16)
     for part in dict.fromkeys(channel.part for channel in chosen):
-        if not image.seek_subimage(part, 0):
-            raise unreadable(path, frame, f"its part {part} cannot be opened")
-        spec = image.spec()
-        check_sane(spec, path, frame)
-        have = data_window(spec)
-        shared = have.intersection(window)
+        spec = _spec_of(image, part, path, frame)
+        shared = data_window(spec).intersection(window)
         if shared.is_empty:
             continue
         places = [i for i, channel in enumerate(chosen) if channel.part == part]

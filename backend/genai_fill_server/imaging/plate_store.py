@@ -26,11 +26,15 @@ from genai_fill_contract.plate import (
 )
 from genai_fill_server.domain.byte_cache import ByteCache
 from genai_fill_server.imaging.exr_read import (
+    Choice,
     Stored,
+    channel_of,
+    layer_of,
     read_channel,
     read_header,
     read_layer,
     read_stored_rgb,
+    rgb_of,
 )
 from genai_fill_server.service.frame_ports import FrameHeader
 from genai_fill_server.service.ports import FloatImage, FloatMatte
@@ -75,11 +79,15 @@ class DiskPlateStore:
 
 
 class _Sequence:
-    """The files of one sequence: where they are and what their headers say."""
+    """The files of one sequence: where they are and what their headers say.
 
-    def __init__(self, path_pattern: str, frame_range: FrameRange) -> None:
+    ``choice``: the channels that are read of them, by which the headers answer.
+    """
+
+    def __init__(self, path_pattern: str, frame_range: FrameRange, choice: Choice) -> None:
         self._pattern = path_pattern
         self._range = frame_range
+        self._choice = choice
         self._headers: OrderedDict[int, FrameHeader] = OrderedDict()
         self._usable: dict[int, bool] = {}
         self._lock = threading.Lock()
@@ -112,7 +120,7 @@ class _Sequence:
                 hint="Widen the range of the input, or shorten the frame range.",
                 frame=frame,
             )
-        header = read_header(self.path(frame), frame)
+        header = read_header(self.path(frame), frame, self._choice)
         with self._lock:
             self._headers[frame] = header
             if len(self._headers) > MAX_HEADERS:
@@ -135,7 +143,7 @@ class DiskPlate(_Sequence):
     """One plate (`PlateReader`)."""
 
     def __init__(self, plate: PlateRef, cache: ByteCache) -> None:
-        super().__init__(plate.path_pattern, plate.frame_range)
+        super().__init__(plate.path_pattern, plate.frame_range, rgb_of(plate.layer, plate.view))
         self._plate = plate
         self._cache = cache
         # Two threads that want the same frame at once shall not both undo its compression.
@@ -215,7 +223,9 @@ class DiskMatte(_Sequence):
     """One roto matte (`MatteReader`). Not cached: the service keeps it trimmed."""
 
     def __init__(self, matte: MatteRef) -> None:
-        super().__init__(matte.path_pattern, matte.frame_range)
+        super().__init__(
+            matte.path_pattern, matte.frame_range, channel_of(matte.channel, matte.view)
+        )
         self._matte = matte
 
     def read(self, frame: int, window: Window) -> FloatMatte:
@@ -233,7 +243,7 @@ class DiskInput(_Sequence):
     """One optional input (`InputReader`)."""
 
     def __init__(self, given: InputRef, cache: ByteCache) -> None:
-        super().__init__(given.path_pattern, given.frame_range)
+        super().__init__(given.path_pattern, given.frame_range, layer_of(given.layer, given.view))
         self._given = given
         self._cache = cache
 

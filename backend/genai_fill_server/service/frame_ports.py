@@ -58,7 +58,8 @@ class FrameHeader:
 
     ``display`` starts at (0, 0): it is the display window's size. ``origin`` is where the
     file itself puts the display window's top left (almost always 0, 0); a writer adds it
-    back. ``pixel_type`` is "half", "float", "uint8", ... ``metadata`` holds what a take may
+    back. ``data_window`` and ``pixel_type`` ("half", "float", "uint8", ...) are those of the
+    channels that are read: a file may have parts of several. ``metadata`` holds what a take may
     carry on: the timecode, the frame rate, the camera; nothing about the file's own layout.
     """
 
@@ -81,7 +82,10 @@ class PlateReader(Protocol):
         """Return those of ``frames`` that are not on disk, in order."""
 
     def header(self, frame: int) -> FrameHeader:
-        """Return the frame's header. Raises `MissingFrames` or `UnreadableImage`."""
+        """Return the frame's header, as far as the channels that `read` reads go.
+
+        Raises `MissingFrames`, `UnreadableImage` or `UnknownChannel`.
+        """
 
     def read(self, frame: int, window: Window) -> FloatImage:
         """Return RGB in the file's own colorspace; 0 outside its data window.
@@ -98,7 +102,10 @@ class MatteReader(Protocol):
         """Return those of ``frames`` that are not on disk, in order."""
 
     def header(self, frame: int) -> FrameHeader:
-        """Return the frame's header. Raises `MissingFrames` or `UnreadableImage`."""
+        """Return the frame's header, as far as the channels that `read` reads go.
+
+        Raises `MissingFrames`, `UnreadableImage` or `UnknownChannel`.
+        """
 
     def read(self, frame: int, window: Window) -> FloatMatte:
         """Return the matte in ``window``, 0 to 1, inverted if the reference says so.
@@ -118,7 +125,10 @@ class InputReader(Protocol):
         """Return those of ``frames`` that are not on disk, in order."""
 
     def header(self, frame: int) -> FrameHeader:
-        """Return the frame's header. Raises `MissingFrames` or `UnreadableImage`."""
+        """Return the frame's header, as far as the channels that `read` reads go.
+
+        Raises `MissingFrames`, `UnreadableImage` or `UnknownChannel`.
+        """
 
     def read(self, frame: int, window: Window) -> tuple[FloatImage, FloatMatte]:
         """Return the layer's RGB (h, w, 3) and alpha (h, w), the file's own values.
