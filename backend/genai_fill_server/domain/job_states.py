@@ -68,7 +68,12 @@ def state_after_server_death(state: JobState) -> JobState:
 
 
 def state_after_worker_death(state: JobState, deaths: int) -> JobState:
-    """Return what becomes of a job whose worker died for the ``deaths``-th time under it."""
+    """Return what becomes of a job whose worker died for the ``deaths``-th time under it.
+
+    Nothing, of one that waits or has ended: the fault came after its state was stored.
+    """
+    if state is JobState.QUEUED or state.is_final:
+        return state
     if state is JobState.CANCELLING:
         return JobState.CANCELLED
     return JobState.QUEUED if deaths < MAX_WORKER_DEATHS else JobState.FAILED

@@ -158,10 +158,17 @@ class ChildProcess:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    """Open a log to append to; one that grew too large is kept as ``.1`` and started anew."""
+    """Open a log to append to; one that grew too large is kept as ``.1`` and started anew.
+
+    Makes its folder when somebody tidied it away. Raises `ChildGone` where it cannot be opened.
+    """
     try:
         if path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_name(path.name + ".1"))
     except OSError:
         _LOG.debug("%s: not rotated", path)
-    return path.open("ab")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        raise ChildGone(f"its log {path} cannot be opened: {error.strerror}") from error

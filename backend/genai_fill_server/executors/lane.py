@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from genai_fill_contract.errors import ErrorCode, Internal, WorkerDied
+from genai_fill_contract.errors import ErrorCode, Internal, JobNotFound, WorkerDied
 from genai_fill_contract.job import Job, JobState
 from genai_fill_server.domain.job_states import state_after_worker_death
 from genai_fill_server.executors.child_process import ChildGone, ChildProcess
@@ -263,9 +263,15 @@ class Lane:
             self._conclude.cancelled(job_id)
 
     def _worker_died(self, job_id: str, epitaph: str) -> None:
+        try:
+            before = self._store.get(job_id).state
+        except JobNotFound:  # it had ended, and was forgotten since
+            return
+        if before not in (JobState.RUNNING, JobState.CANCELLING):
+            _LOG.error("job %s is %s; after that: %s", job_id, before.value, epitaph)
+            return
         deaths = self._store.count_worker_death(job_id)
         _LOG.error("the worker of job %s died: %s", job_id, epitaph)
-        before = self._store.get(job_id).state
         after = state_after_worker_death(before, deaths)
         if after is JobState.QUEUED:
             message = f"The worker died ({epitaph}); the job resumes in a new one."

@@ -108,7 +108,8 @@ class ConcludeJob:
     def _engine_of(self, job: Job) -> EngineDescription:
         try:
             known = {engine.id: engine for engine in self._engines.engines()}
-        except GenAIFillError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with engines, the job did end
+            _LOG.exception("job %s: the engines cannot be asked", job.id)
             known = {}
         return known.get(job.request.engine_id) or _unlisted(job.request.engine_id)
 

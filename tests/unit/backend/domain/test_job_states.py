@@ -51,6 +51,12 @@ def test_what_the_rules_answer_may_be_done(state):
         (JobState.RUNNING, 2, JobState.FAILED),
         (JobState.CANCELLING, 1, JobState.CANCELLED),
         (JobState.CANCELLING, 2, JobState.CANCELLED),
+        (JobState.QUEUED, 1, JobState.QUEUED),
+        (JobState.QUEUED, 2, JobState.QUEUED),
+        (JobState.DONE, 1, JobState.DONE),
+        (JobState.FAILED, 2, JobState.FAILED),
+        (JobState.CANCELLED, 1, JobState.CANCELLED),
+        (JobState.LOST, 1, JobState.LOST),
     ],
 )
 def test_a_job_is_tried_twice_and_a_cancelled_one_not_again(state, deaths, after):

@@ -48,6 +48,21 @@ def test_a_child_that_cannot_be_started_is_gone(tmp_path):
         ChildProcess(ChildCommand(["/nowhere/python"], {}, tmp_path / "log"), START)
 
 
+def test_a_folder_of_logs_that_was_tidied_away_is_made_anew(command):
+    given = command("time.sleep(60)")
+    log = given.log_path.parent / "logs" / "child.log"
+    child = ChildProcess(ChildCommand(given.arguments, {}, log), START)
+    child.end(grace_s=0.1)
+    assert log.is_file()
+
+
+def test_a_child_whose_log_cannot_be_opened_is_gone(command, tmp_path):
+    (tmp_path / "logs").write_text("a file, and no folder")
+    given = command("")
+    with pytest.raises(ChildGone, match=r"its log .*child\.log cannot be opened"):
+        ChildProcess(ChildCommand(given.arguments, {}, tmp_path / "logs" / "child.log"), START)
+
+
 @pytest.mark.parametrize("code", ["", "raise SystemExit(7)", "print('hello')"])
 def test_a_child_that_does_not_get_ready_is_gone(command, code):
     with pytest.raises(ChildGone):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from genai_fill_contract.errors import DiskFull, ErrorReport, OutOfMemory
+from genai_fill_contract.errors import DiskFull, ErrorReport, JobNotFound, OutOfMemory
 from genai_fill_contract.job import EventKind, JobState, Progress
 from genai_fill_server.executors import lane as lane_module
 from genai_fill_server.executors.child_process import ChildGone
@@ -243,6 +243,66 @@ def test_a_store_that_fails_under_a_job_does_not_leave_it_running_for_ever(floor
     wait_until(lambda: it.states().count(JobState.RUNNING) == 2, timeout_s=10)
     assert it.states() == ["queued", "running", "queued", "running"]
     assert it.made[0].ended == "ended"
+
+
+def fails_once_after(really):
+    """Return what does as ``really`` and then, the first time, has a fault of its own."""
+    failed = []
+
+    def call(*args, **kwargs):
+        result = really(*args, **kwargs)
+        if not failed:
+            failed.append(True)
+            raise OSError("a folder is gone")
+        return result
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("script", "state"), [(no_reason, JobState.FAILED), (cancelled_unasked, JobState.CANCELLED)]
+)
+def test_a_fault_after_a_jobs_end_does_not_hold_up_the_queue(floor, monkeypatch, script, state):
+    recorded = fails_once_after(ConcludeJob.recorded)
+    monkeypatch.setattr(ConcludeJob, "recorded", lambda *args: recorded(*args))
+    it = floor([script])
+    it.queue("a")
+    it.wait_for(state, "a")
+    it.queue("b")
+    it.wait_for(state, "b")
+    assert it.states("a") == ["queued", "running", state]
+    assert it.store.count_worker_death("a") == 1  # none before this one
+
+
+def test_a_job_that_is_forgotten_after_a_fault_does_not_hold_up_the_queue(floor, monkeypatch):
+    it = floor([no_reason])
+
+    def forget(conclude, job):
+        if job.id == "a":
+            it.store.forget_finished(float("inf"))
+            raise OSError("a folder is gone")
+
+    monkeypatch.setattr(ConcludeJob, "recorded", forget)
+    it.queue("a")
+    it.queue("b")
+    it.wait_for(JobState.FAILED, "b")
+    with pytest.raises(JobNotFound):
+        it.store.get("a")
+
+
+def test_a_fault_after_a_job_was_put_back_does_not_hold_up_the_queue(floor):
+    it = floor(["die"], ["die"], [no_reason])
+    really = it.store.transition
+    faulty = fails_once_after(really)
+
+    def transition(job_id, state, **kwargs):
+        move = faulty if state is JobState.QUEUED else really
+        return move(job_id, state, **kwargs)
+
+    it.store.transition = transition
+    it.queue("a")
+    it.wait_for(JobState.FAILED, "a")
+    assert it.states("a") == ["queued", "running", "queued", "running", "failed"]
 
 
 def test_stopping_puts_the_running_job_back_and_ends_the_worker(floor):

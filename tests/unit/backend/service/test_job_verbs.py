@@ -142,6 +142,18 @@ def test_a_job_with_a_frame_never_made_is_failed_and_one_with_a_frame_gone_is_lo
     assert desk.conclude.finished(robbed.id).state is JobState.LOST
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError("side.log"), RuntimeError("broken")])
+def test_engines_that_cannot_be_asked_do_not_keep_a_job_from_ending(desk, error):
+    class Broken:
+        def engines(self):
+            raise error
+
+    job = desk.running()
+    conclude = ConcludeJob(desk.store, desk.audit, Broken(), Clock())
+    assert conclude.failed(job.id, OutOfMemory("No room.", hint="Less.")).state is JobState.FAILED
+    assert [(e.event, e.engine.id) for e in desk.audit.entries][-1] == ("finished", "paint")
+
+
 def test_a_full_audit_log_does_not_keep_a_job_from_ending(desk):
     job = desk.running()
     desk.audit.full = True
