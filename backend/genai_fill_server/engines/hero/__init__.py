@@ -18,12 +18,12 @@ __all__ = ["create"]
 def create(settings: Mapping[str, object]) -> list[Engine]:
     """Return a hero-frame engine for each image engine of ``engines.diffusers``.
 
-    ``settings`` are theirs, and ``threads`` (int, 0: all cores) as the clean plate has it.
+    ``settings`` are theirs; ``worker.threads`` (int, 0: all cores) counts for the carrying too.
     """
     from genai_fill_server.engines import diffusers
     from genai_fill_server.engines.hero.engine import HeroEngine
 
-    threads = settings.get("threads", 0)
+    threads = settings.get("worker.threads", 0)
     count = threads if isinstance(threads, int) else 0
     return [
         HeroEngine(engine, threads=count)

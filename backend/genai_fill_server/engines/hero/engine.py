@@ -29,7 +29,7 @@ class HeroEngine:
 
     def __init__(self, image: Engine, threads: int = 0) -> None:
         self._image = image
-        self._threads = threads if threads > 0 else (os.cpu_count() or 1)
+        self.threads = threads if threads > 0 else (os.cpu_count() or 1)
         self._description = describe(image.description)
 
     @property
@@ -61,7 +61,7 @@ class HeroEngine:
         from genai_fill_server.engines.hero.making import Maker
 
         options = HeroOptions.of(job.options)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="hero") as threads:
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="hero") as threads:
             like = Borrower(shot, on_cpu(options.carrying), watch, threads)
             store = HeroStore(job.scratch_dir)
             maker = Maker(shot, self._image, job, options, store, threads, like)
@@ -89,7 +89,7 @@ class HeroEngine:
         with_heroes = HeroShot(shot, heroes)
         count = len(shot.frames)
         tally = Tally(maker.job.scratch_dir, f"hero_{take_index}")
-        with ShotRun(with_heroes, like.kit, seeds, watch, self._threads, like, tally) as run:
+        with ShotRun(with_heroes, like.kit, seeds, watch, self.threads, like, tally) as run:
             for frame in todo:
                 number = frame - shot.frames.first
                 along = begin + share + (1.0 / takes - share) * number / count
