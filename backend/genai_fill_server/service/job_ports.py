@@ -54,6 +54,12 @@ class JobStore(Protocol):
     def in_state(self, *states: JobState) -> tuple[Job, ...]:
         """Return every job in one of ``states``, oldest first."""
 
+    def give_up_unreadable(self, *states: JobState) -> int:
+        """Fail the jobs in ``states`` that this release cannot read; return how many.
+
+        No other verb of this port knows of them: they would stay as they are for ever.
+        """
+
     def claim_next(self) -> Job | None:
         """Move the oldest queued job to RUNNING and return it; None when none waits."""
 

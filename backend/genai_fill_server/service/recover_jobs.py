@@ -9,6 +9,8 @@ from genai_fill_server.domain.job_states import state_after_server_death
 from genai_fill_server.service.conclude_job import ConcludeJob, frames_gone
 from genai_fill_server.service.job_ports import JobStore
 
+_OPEN = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+
 
 class RecoverJobs:
     """The verb: called once, before any job is claimed."""
@@ -22,9 +24,11 @@ class RecoverJobs:
         """Return the jobs that were touched, as they are after.
 
         Running ones are queued again and resume at their first missing frame; those being
-        cancelled are cancelled; those whose version folders vanished are lost.
+        cancelled are cancelled; those whose version folders vanished are lost. Jobs of another
+        release that this one cannot read fail.
         """
-        open_jobs = self._store.in_state(JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+        self._store.give_up_unreadable(*_OPEN)
+        open_jobs = self._store.in_state(*_OPEN)
         touched = [self._recover(job) for job in open_jobs]
         return tuple(job for job in touched if job is not None)
 

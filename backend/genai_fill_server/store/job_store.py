@@ -80,13 +80,27 @@ class SqliteJobStore:
 
     def in_state(self, *states: JobState) -> tuple[Job, ...]:
         """Return every job in one of ``states``, oldest first."""
+        return self._jobs(self._rows_in(states))
+
+    def give_up_unreadable(self, *states: JobState) -> int:
+        """Fail the jobs in ``states`` that this release cannot read; return how many."""
+        given_up = 0
+        for row in self._rows_in(states):
+            with self._lock:
+                try:
+                    self.get(row["id"])
+                except (InputError, MalformedMessage) as error:
+                    self._give_up(row["id"], error)
+                    given_up += 1
+        return given_up
+
+    def _rows_in(self, states: Sequence[JobState]) -> list[sqlite3.Row]:
         with self._reading() as db:
             marks = ", ".join("?" for _ in states)
-            found = db.execute(
+            return db.execute(
                 f"{rows.SELECT_JOB} WHERE state IN ({marks}) ORDER BY seq",
                 tuple(state.value for state in states),
             ).fetchall()
-        return self._jobs(found)
 
     def claim_next(self) -> Job | None:
         """Move the oldest queued job to RUNNING and return it; None when none waits."""
@@ -107,7 +121,7 @@ class SqliteJobStore:
             return row["id"] if row else None
 
     def _give_up(self, job_id: str, error: GenAIFillError) -> None:
-        """Fail a job that an earlier release queued and this one cannot read.
+        """Fail a job that another release queued and this one cannot read.
 
         By hand, as it cannot be made a `Job`: one such row must not hold up the queue.
         """

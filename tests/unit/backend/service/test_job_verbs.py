@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -246,6 +247,37 @@ def test_a_restart_resumes_cancels_and_gives_up_what_it_must(desk):
         done, queue_position=desk.store.get(waiting.id).queue_position
     )
     assert desk.recover() == ()
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING])
+def test_a_restart_gives_up_jobs_of_another_release_and_they_are_forgotten(desk, state):
+    desk.submit(request_in(desk.folder))
+    if state is not JobState.QUEUED:
+        desk.store.claim_next()
+    readable = desk.submit(request_in(desk.folder)).job
+    unreadable = next(
+        job
+        for job in desk.store.in_state(JobState.QUEUED, JobState.RUNNING)
+        if job.id != readable.id
+    )
+    if state is JobState.CANCELLING:
+        desk.store.transition(unreadable.id, JobState.CANCELLING)
+    with sqlite3.connect(desk.folder / "jobs.sqlite") as other:
+        other.execute(
+            "UPDATE jobs SET request = json_set(request, '$.takes', 1000000) WHERE id = ?",
+            (unreadable.id,),
+        )
+    other.close()
+
+    assert desk.recover() == ()
+
+    last = desk.store.events(unreadable.id, 0)[-1]
+    assert last.state is JobState.FAILED
+    assert "1000000 takes" in last.error.message
+    assert desk.store.forget_finished(float("inf")) == 1
+    with pytest.raises(JobNotFound):
+        desk.store.events(unreadable.id, 0)
+    assert desk.store.get(readable.id).state is JobState.QUEUED
 
 
 def test_policy_shows_non_commercial_engines_and_says_why_they_are_blocked():
