@@ -63,7 +63,15 @@ class EngineModelFolders:
 def _inspection(state: ModelState, card: ModelCard | None, reason: str = "") -> Inspection:
     if card is None:
         return Inspection(state, reason)
-    return Inspection(state, reason, card.label, card.family, card.licence, card.commercial_use)
+    return Inspection(
+        state,
+        reason,
+        card.label,
+        card.family,
+        card.licence,
+        card.commercial_use,
+        card.licence_note,
+    )
 
 
 def _state_of(error: GenAIFillError) -> ModelState:

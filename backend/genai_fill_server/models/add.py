@@ -11,7 +11,13 @@ from pathlib import Path
 
 from genai_fill_contract.errors import InvalidRequest, ModelMissing, OutputNotWritable
 from genai_fill_server.models.assemble import finish, refuse_unusable
-from genai_fill_server.models.contents import INDEX_FILE, check_content, list_folder, read_parts
+from genai_fill_server.models.contents import (
+    CARD_FILE,
+    INDEX_FILE,
+    check_content,
+    list_folder,
+    read_parts,
+)
 from genai_fill_server.models.entries import Offer
 from genai_fill_server.models.hashing import copy_hashed, sha256_of
 from genai_fill_server.models.names import check_model_id, id_from
@@ -35,12 +41,17 @@ class AddModel:
     ) -> Path:
         """Check a folder, copy it into the store (``link``: hard links), return the new one.
 
-        What is not needed (pictures, notes) is left behind. Raises `ModelUnsafe`,
+        What is not needed (pictures, notes) is left behind. A model that the source's name tells
+        stays that model under any id: its card says so. Raises `ModelUnsafe`,
         `ModelMissing`, `ModelLoadFailed`, `OutputExists`, `OutputNotWritable`, `DiskFull`,
         `InvalidRequest`.
         """
         source = _source(folder)
-        model_id = check_model_id(model_id) if model_id else self._id_of(source)
+        known = self._offer_called(_name_of(source))
+        if model_id:
+            self._check_id(check_model_id(model_id), source, known)
+        else:
+            model_id = known.id if known else id_from(_name_of(source))
         if any(source.is_relative_to(directory.resolve()) for directory in self.store.dirs):
             raise InvalidRequest(
                 f"{source} is in the store already.",
@@ -52,10 +63,13 @@ class AddModel:
         files = list_folder(source, boundary)
         for name, path in files.items():
             check_content(name, path)
-        refuse_unusable(self.store.inspect(source, boundary, model_id))
+        inspection = self.store.inspect(source, boundary, model_id)
+        refuse_unusable(inspection)
         with self.store.incoming(model_id) as partial:
             _empty(partial)
             hashes = self._take(files, partial, progress, link=link)
+            if known and inspection.family == known.family and not known.is_called(model_id):
+                hashes |= _name_in_card(known, partial, hashes)
             record = ModelRecord(model_id, "added", "", self.now())
             return finish(self.store, partial, record, hashes)
 
@@ -76,16 +90,39 @@ class AddModel:
                 hashes[name] = copy_hashed(path, target, progress.advance)
         return hashes
 
-    def _id_of(self, source: Path) -> str:
-        name = source.name
-        repository = source.parent.parent.name
-        if source.parent.name == "snapshots" and repository.startswith(_CACHE_PREFIX):
-            name = repository.removeprefix(_CACHE_PREFIX)
-        for offer in self.offers:
-            known = offer.repository.lower()
-            if name.lower() in (offer.id, known.replace("/", "--"), known.split("/")[-1]):
-                return offer.id
-        return id_from(name)
+    def _offer_called(self, name: str) -> Offer | None:
+        return next((offer for offer in self.offers if offer.is_called(name)), None)
+
+    def _check_id(self, model_id: str, source: Path, known: Offer | None) -> None:
+        """Raise `InvalidRequest` for an id by which one known model would go for another."""
+        other = self._offer_called(model_id)
+        if known and other and other != known:
+            raise InvalidRequest(
+                f"{model_id!r} is the name of {other.label}, and {source} is {known.label}.",
+                hint=f"Choose another id, or leave it out: it is {known.id!r} then.",
+                path=str(source),
+            )
+
+
+def _name_of(source: Path) -> str:
+    """Return what a folder is called, or the repository of a Hugging Face cache."""
+    repository = source.parent.parent.name
+    if source.parent.name == "snapshots" and repository.startswith(_CACHE_PREFIX):
+        return repository.removeprefix(_CACHE_PREFIX)
+    return source.name
+
+
+def _name_in_card(known: Offer, partial: Partial, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Write a card that says which model this is, unless it has one; return the card's hash."""
+    if CARD_FILE in hashes:
+        return {}
+    path = partial.payload / CARD_FILE
+    path.write_text(f'catalogue = "{known.id}"\n', encoding="utf-8")
+    return {CARD_FILE: sha256_of(path, _ignore_bytes)}
+
+
+def _ignore_bytes(count: int) -> None:
+    """A card of one line: nobody need be told how far its hash is."""
 
 
 def _source(folder: Path) -> Path:

@@ -70,7 +70,7 @@ def _installed(
         kind=offer.kind if offer else None,
         licence=found.licence,
         commercial_use=found.commercial_use,
-        licence_note=offer.licence_note if offer else "",
+        licence_note=found.licence_note or (offer.licence_note if offer else ""),
         licence_url=source_of(offer) if offer else "",
         unverified=offer.in_doubt if offer else (),
         size_bytes=model.size_bytes,

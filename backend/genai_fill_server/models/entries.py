@@ -47,6 +47,12 @@ class Offer:
     page: str = ""
     by_hand: str = ""
 
+    def is_called(self, name: str) -> bool:
+        """Whether a folder of that name is this model: its id, or its repository's name."""
+        repository = self.repository.lower()
+        names = {self.id, repository.replace("/", "--"), repository.split("/")[-1]} - {""}
+        return name.lower() in names
+
     @property
     def in_doubt(self) -> tuple[str, ...]:
         """Return the unverified facts in words, for whoever decides about the model."""
@@ -85,6 +91,7 @@ class Inspection:
     family: str = ""
     licence: str = "unknown"
     commercial_use: CommercialUse = CommercialUse.WITH_LICENCE
+    licence_note: str = ""
     is_engine: bool = True
 
 

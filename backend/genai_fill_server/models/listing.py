@@ -66,7 +66,7 @@ def licence_rows(
                 "installed": True,
                 "licence": model.inspection.licence,
                 "commercial_use": model.inspection.commercial_use.value,
-                "note": offer.licence_note if offer else "",
+                "note": model.inspection.licence_note or (offer.licence_note if offer else ""),
                 "source": source_of(offer) if offer else str(model.path),
                 "accepted": _accepted(model),
             }

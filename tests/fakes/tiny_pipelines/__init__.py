@@ -38,6 +38,13 @@ _CONTROLNETS = {
     "qwen-image-controlnet": flow_models.qwen_image_controlnet,
 }
 NAMES = tuple(_PIPELINES)
+_OF_MIXED_FAMILIES = {
+    "flux2-klein",
+    "flux2-klein-distilled",
+    "qwen-image",
+    "qwen-image-controlnet",
+}
+"""Without a card that says otherwise, these are taken for their non-commercial relatives."""
 
 
 def build(name: str, folder: Path, **card) -> Path:
@@ -45,7 +52,8 @@ def build(name: str, folder: Path, **card) -> Path:
 
     A ControlNet goes into a folder that the card names.
     """
-    card = {"native_px": 64, **card}
+    licence = {"commercial_use": "with_licence"} if name in _OF_MIXED_FAMILIES else {}
+    card = {"native_px": 64, **licence, **card}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _PIPELINES[name]().save_pretrained(folder, safe_serialization=True)

@@ -139,7 +139,8 @@ def _unknown_family(folder: ModelFolder) -> EngineError:
 def _check_licence(card: ModelCard, settings: Mapping[str, object]) -> None:
     if card.commercial_use is CommercialUse.NO and not settings.get("models.allow_non_commercial"):
         raise EngineError(
-            f"The licence of {card.label!r} ({card.licence}) forbids commercial use.",
+            f"The licence of {card.label!r} ({card.licence}) forbids commercial use. "
+            f"{card.licence_note}".strip(),
             hint="Use another model. Where the work is not commercial, or the studio has its own "
             "licence, an administrator can set models.allow_non_commercial.",
         )

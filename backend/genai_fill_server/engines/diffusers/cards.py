@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 from genai_fill_contract.engine import CommercialUse
 from genai_fill_contract.errors import ConfigError
+from genai_fill_server.engines.diffusers.folder import read_sizes
 
 CARD_FILE = "genai_fill_model.toml"
 UNKNOWN_LICENCE = "unknown"
+_TAKEN = f"{UNKNOWN_LICENCE}, taken for non-commercial"
+_OF_THE_CATALOGUE = frozenset({"sizes"})
+"""Entries that a folder's own card does not have."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class ModelCard:
     ``offloaded_gb`` with the text encoder in main memory; 0 means not known.
     ``distilled`` models take few steps and no guidance. ``controlnet`` names a folder (or one
     .safetensors file) beside the model's, for families that take one; ``structure`` likewise
-    one that knows depth, edges and poses but no hole.
+    one that knows depth, edges and poses but no hole. ``sizes`` are entries of its
+    ``transformer/config.json`` that tell it from others of its family, where there are any.
     """
 
     id: str
@@ -41,6 +46,7 @@ class ModelCard:
     distilled: bool = False
     controlnet: str = ""
     structure: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_catalogue() -> tuple[ModelCard, ...]:
@@ -54,31 +60,63 @@ def card_of(folder: Path, name: str, family: str, catalogue: tuple[ModelCard, ..
     """Return the card of a model folder.
 
     The folder's own ``genai_fill_model.toml`` comes first (it may say ``catalogue = "id"``
-    and add to that entry), then the catalogue entry of the same name and family. Without
-    either the licence is unknown and commercial use needs one, or is not allowed at all
-    where no known model of the family allows it. Raises `ConfigError` for a card that
-    cannot be read.
+    and add to that entry), then the catalogue entry of the same name and family, unless the
+    sizes in the folder are another one's. Without either the licence is unknown: commercial
+    use needs one, or is not allowed at all where a known model of the family that it could
+    be does not allow it. Raises `ConfigError` for a card that cannot be read.
     """
-    unknown = _unknown_card(name, family, catalogue)
+    relatives = [known for known in catalogue if _kin(known.family) == _kin(family)]
+    sizes = read_sizes(folder)
+    unknown = _unknown_card(name, family, relatives, sizes)
     path = folder / CARD_FILE
     if path.is_file():
         return _card_from_file(path, unknown, catalogue)
-    for card in catalogue:
-        if card.family == family and name.lower() in _names(card):
+    for card in relatives:
+        if card.family == family and name.lower() in _names(card) and _may_be(card, sizes):
             return card
     return unknown
 
 
-def _unknown_card(name: str, family: str, catalogue: tuple[ModelCard, ...]) -> ModelCard:
+def _kin(family: str) -> str:
+    """Return the family that a model with a ControlNet of its own belongs to."""
+    return family.removesuffix("-controlnet")
+
+
+def _may_be(card: ModelCard, sizes: Mapping[str, int]) -> bool:
+    """Whether nothing that is known of the sizes in a folder speaks against that model."""
+    return all(sizes.get(key, size) == size for key, size in card.sizes.items())
+
+
+def _unknown_card(
+    name: str, family: str, relatives: Sequence[ModelCard], sizes: Mapping[str, int]
+) -> ModelCard:
+    """Return the card of a folder that only its name, family and sizes tell about.
+
+    It is taken for the strictest of what it could be: a name is soon changed.
+    """
     card = ModelCard(id=name, label=name, family=family)
-    relatives = [known for known in catalogue if known.family == family]
-    if relatives and all(known.commercial_use is CommercialUse.NO for known in relatives):
-        return dataclasses.replace(
-            card,
-            commercial_use=CommercialUse.NO,
-            licence_note="Taken for non-commercial, as every known model of its family is.",
-        )
-    return card
+    could_be = [known for known in relatives if _may_be(known, sizes)] or relatives
+    strict = [known for known in could_be if known.commercial_use is CommercialUse.NO]
+    strict += [known for known in relatives if _is_strict_by_name(known, name)]
+    if not strict:
+        return card
+    first = strict[0]
+    if could_be == [first] and first.sizes and first.sizes.items() <= sizes.items():
+        licence, why = first.licence, f"By its sizes it is {first.label}."
+    elif all(known.commercial_use is CommercialUse.NO for known in relatives):
+        licence, why = _TAKEN, "Taken for non-commercial, as every known model of its family is."
+    else:
+        licence, why = _TAKEN, f"Taken for non-commercial, as {first.label} of its family is."
+    return dataclasses.replace(
+        card,
+        licence=licence,
+        commercial_use=CommercialUse.NO,
+        licence_note=f"{why} If it is another one, say so in its {CARD_FILE}.",
+    )
+
+
+def _is_strict_by_name(card: ModelCard, name: str) -> bool:
+    return card.commercial_use is CommercialUse.NO and name.lower() in _names(card)
 
 
 def _names(card: ModelCard) -> set[str]:
@@ -105,11 +143,16 @@ def _card_from_file(path: Path, base: ModelCard, catalogue: tuple[ModelCard, ...
                 path=str(path),
             )
         base = dataclasses.replace(known[named], family=base.family)
-    return _card(entry, base, str(path))
+    return _card(entry, base, str(path), _OF_THE_CATALOGUE)
 
 
-def _card(entry: Mapping[str, object], base: ModelCard, where: str) -> ModelCard:
-    fields = {field.name: field for field in dataclasses.fields(ModelCard)}
+def _card(
+    entry: Mapping[str, object],
+    base: ModelCard,
+    where: str,
+    without: frozenset[str] = frozenset(),
+) -> ModelCard:
+    fields = [f.name for f in dataclasses.fields(ModelCard) if f.name not in without]
     values: dict[str, object] = {}
     for key, value in entry.items():
         if key not in fields:

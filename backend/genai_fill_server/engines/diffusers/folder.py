@@ -160,6 +160,18 @@ def read_config(folder: ModelFolder, part: str) -> dict[str, Any]:
     return _read_json(folder.path / part / "config.json")
 
 
+def read_sizes(path: Path) -> dict[str, int]:
+    """Return the whole numbers of a folder's ``transformer/config.json``, none if unreadable.
+
+    They tell models of one family from each other whose folders are called anything.
+    """
+    try:
+        config = _read_json(path / "transformer" / "config.json")
+    except EngineError:
+        return {}
+    return {key: value for key, value in config.items() if type(value) is int}
+
+
 def fingerprint(path: Path) -> str:
     """Return 16 hex digits that change when another model stands in the folder or file.
 

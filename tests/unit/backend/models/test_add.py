@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from genai_fill_contract.engine import CommercialUse
 from genai_fill_contract.errors import (
     DiskFull,
     InvalidRequest,
@@ -15,7 +16,7 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_server.models.record import read_record
 from genai_fill_server.models.verify import verify_model
-from tests.fakes.model_hub import Steps, model_files, write_model
+from tests.fakes.model_hub import Steps, model_files, safetensors, write_model
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -106,6 +107,65 @@ def test_the_folders_own_card_is_taken_along(make_add, make_store, source):
 
     inspection = make_store().find("my-model").inspection
     assert (inspection.label, inspection.licence) == ("Ours", "Studio")
+
+
+KLEIN = {
+    "_class_name": "Flux2KleinPipeline",
+    "transformer": ["diffusers", "Flux2Transformer2DModel"],
+}
+
+
+def write_klein(folder):
+    """A FLUX.2 klein whose configuration does not tell which."""
+    files = {
+        "model_index.json": json.dumps(KLEIN).encode(),
+        "transformer/config.json": b"{}",
+        "transformer/diffusion_pytorch_model.safetensors": safetensors(),
+    }
+    return write_model(folder, files)
+
+
+@pytest.mark.parametrize(
+    ("folder", "use"),
+    [
+        ("FLUX.2-klein-9B", CommercialUse.NO),
+        ("black-forest-labs--FLUX.2-klein-9B", CommercialUse.NO),
+        ("models--black-forest-labs--FLUX.2-klein-9B/snapshots/0a1b", CommercialUse.NO),
+        ("FLUX.2-klein-4B", CommercialUse.YES),
+    ],
+)
+def test_a_model_stays_what_it_is_under_another_id(make_add, make_store, tmp_path, folder, use):
+    path = make_add().add(write_klein(tmp_path / folder), progress=Steps(), model_id="show-model")
+
+    found = make_store().find("show-model")
+    assert found.inspection.commercial_use is use
+    assert found.inspection.label.startswith("FLUX.2 klein")
+    assert verify_model(found, Steps()).is_good
+    assert path.name == "show-model"
+
+
+def test_a_card_that_the_folder_has_is_kept_under_another_id(make_add, make_store, tmp_path):
+    source = write_klein(tmp_path / "FLUX.2-klein-9B")
+    (source / "genai_fill_model.toml").write_text('licence = "Ours"\ncommercial_use = "yes"\n')
+
+    make_add().add(source, progress=Steps(), model_id="ours")
+
+    assert make_store().find("ours").inspection.licence == "Ours"
+
+
+def test_a_name_without_the_family_makes_no_card(make_add, tmp_path):
+    source = write_model(tmp_path / "FLUX.2-klein-9B")  # the pipeline of another family
+
+    path = make_add().add(source, progress=Steps(), model_id="ours")
+
+    assert not (path / "genai_fill_model.toml").exists()
+
+
+def test_one_known_model_is_not_added_as_another(make_add, tmp_path):
+    source = write_klein(tmp_path / "FLUX.2-klein-9B")
+
+    with pytest.raises(InvalidRequest, match=r"FLUX.2 klein 4B.*FLUX.2 klein 9B"):
+        make_add().add(source, progress=Steps(), model_id="flux2-klein-4b")
 
 
 def test_a_record_from_elsewhere_is_not_believed(make_add, source):

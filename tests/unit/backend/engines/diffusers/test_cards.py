@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from genai_fill_contract.engine import CommercialUse
@@ -58,6 +60,105 @@ def test_the_non_commercial_sibling_is_not_taken_for_the_free_one(tmp_path):
     assert found.commercial_use is CommercialUse.NO
 
 
+KLEIN_4B = {
+    "num_layers": 5,
+    "num_single_layers": 20,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 7680,
+}
+KLEIN_9B = {
+    "num_layers": 8,
+    "num_single_layers": 24,
+    "num_attention_heads": 32,
+    "joint_attention_dim": 12288,
+}
+
+
+def sized(path, sizes):
+    """Write what a transformer says of itself, with entries that tell nothing."""
+    (path / "transformer").mkdir()
+    config = {"_class_name": "X", "attention_head_dim": 128, "eps": 1e-6, **sizes}
+    (path / "transformer" / "config.json").write_text(json.dumps(config))
+    return path
+
+
+def known_as(path, name, family):
+    return card_of(path, name, family, read_catalogue())
+
+
+@pytest.mark.parametrize("name", ["klein-9b-show", "flux2-klein-4b", "FLUX.2-klein-4B"])
+def test_a_non_commercial_model_is_known_by_its_sizes_under_any_name(tmp_path, name):
+    found = known_as(sized(tmp_path, KLEIN_9B), name, "flux2-klein")
+
+    assert found.commercial_use is CommercialUse.NO
+    assert found.licence == "FLUX non-commercial"
+    assert "FLUX.2 klein 9B" in found.licence_note
+    assert "genai_fill_model.toml" in found.licence_note
+
+
+def test_another_models_name_is_not_believed_against_the_sizes(tmp_path):
+    sized(tmp_path, {"num_layers": 48, "num_attention_heads": 32, "joint_attention_dim": 4096})
+
+    assert known_as(tmp_path, "qwen-image", "qwen-image").commercial_use is CommercialUse.NO
+
+
+def test_a_known_model_of_the_right_sizes_is_itself(tmp_path):
+    found = known_as(sized(tmp_path, KLEIN_4B), "FLUX.2-klein-4B", "flux2-klein")
+
+    assert (found.id, found.commercial_use) == ("flux2-klein-4b", CommercialUse.YES)
+
+
+def test_the_free_siblings_sizes_under_another_name_are_not_taken_for_the_strict_one(tmp_path):
+    found = known_as(sized(tmp_path, KLEIN_4B), "our-klein", "flux2-klein")
+
+    assert (found.licence, found.commercial_use) == ("unknown", CommercialUse.WITH_LICENCE)
+
+
+@pytest.mark.parametrize(
+    ("family", "relative"),
+    [
+        ("flux2-klein", "FLUX.2 klein 9B"),
+        ("qwen-image", "Qwen-Image 2.1"),
+        ("qwen-image-controlnet", "Qwen-Image 2.1"),
+        ("flux-fill", "every known model"),
+    ],
+)
+def test_an_unknown_model_is_taken_for_the_strictest_of_its_family(tmp_path, family, relative):
+    found = known_as(tmp_path, "ours", family)
+
+    assert found.commercial_use is CommercialUse.NO
+    assert found.licence == "unknown, taken for non-commercial"
+    assert relative in found.licence_note
+
+
+def test_sizes_that_are_nobodys_are_taken_for_the_strictest(tmp_path):
+    found = known_as(sized(tmp_path, {"num_layers": 3}), "pruned", "flux2-klein")
+
+    assert found.commercial_use is CommercialUse.NO
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"num_layers": "8"}', "[" * 100_000])
+def test_a_configuration_that_cannot_be_read_tells_no_sizes(tmp_path, text):
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text(text)
+
+    assert known_as(tmp_path, "ours", "flux2-klein").commercial_use is CommercialUse.NO
+
+
+def test_the_studios_own_card_says_otherwise(tmp_path):
+    sized(tmp_path, KLEIN_9B)
+    found = card(tmp_path, 'licence = "Ours"\ncommercial_use = "yes"', "flux2-klein")
+
+    assert (found.licence, found.commercial_use) == ("Ours", CommercialUse.YES)
+
+
+def test_a_card_that_says_nothing_of_the_licence_changes_nothing_of_it(tmp_path):
+    sized(tmp_path, KLEIN_9B)
+    found = card(tmp_path, 'label = "Ours"', "flux2-klein")
+
+    assert (found.label, found.commercial_use) == ("Ours", CommercialUse.NO)
+
+
 def test_a_folders_own_card_wins(tmp_path):
     found = card(tmp_path, 'label = "Ours"\nlicence = "Studio"\ncommercial_use = "yes"')
 
@@ -84,6 +185,7 @@ def test_a_folders_own_card_may_build_on_the_catalogue(tmp_path):
         'vram_gb = "lots"',
         'commercial_use = "maybe"',
         'catalogue = "no-such-model"',
+        "sizes = { num_layers = 5 }",
     ],
 )
 def test_a_card_with_a_mistake_is_refused(tmp_path, text):

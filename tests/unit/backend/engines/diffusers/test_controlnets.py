@@ -141,6 +141,7 @@ def structured(copied, name, **config):
         wake(network)
     network.save_pretrained(folder / "union")
     card = {"controlnet": "weights_beside"} if "controlnet" in name else {}
+    card["commercial_use"] = "with_licence"  # else it is taken for Qwen-Image 2.1
     write_card(folder, structure="union", native_px=64, **card)
     return folder
 

@@ -266,7 +266,7 @@ def test_a_controlnet_that_is_part_of_the_pipeline_folder_is_found_there(copied)
     index["_class_name"] = "QwenImageControlNetInpaintPipeline"
     index["controlnet"] = ["diffusers", "QwenImageControlNetModel"]
     (folder / "model_index.json").write_text(json.dumps(index))
-    write_card(folder, native_px=64)
+    write_card(folder, native_px=64, commercial_use="with_licence")
     engine = engine_of(folder)
 
     assert "control_strength" in option_names(engine)
