@@ -47,13 +47,14 @@ def list_models(as_json: Json = False) -> None:
     installed = [installed_row(model) for model in store.models()]
     there = {row["id"] for row in installed}
     available = [offer_row(offer) for offer in known_offers() if offer.id not in there]
-    interrupted = list(store.partials())
+    interrupted, left_over_bytes = list(store.partials()), store.left_over_bytes()
     if as_json:
         _print_json(
             {
                 "dirs": [str(folder) for folder in store.dirs],
                 "installed": installed,
                 "interrupted": interrupted,
+                "left_over_bytes": left_over_bytes,
                 "available": available,
             }
         )
@@ -73,11 +74,7 @@ def list_models(as_json: Json = False) -> None:
             for row in installed
         ],
     )
-    for model_id in interrupted:
-        typer.echo(
-            f"interrupted: {model_id} (begin again with the same command, or give it up with "
-            f"'genai-fill models remove {model_id}')"
-        )
+    _say_unfinished(interrupted, left_over_bytes)
     by_hand = [row for row in available if row["by_hand"]]
     _table(
         "Could be pulled",
@@ -86,6 +83,19 @@ def list_models(as_json: Json = False) -> None:
     )
     for row in by_hand:
         typer.echo(f"by hand: {row['id']} ({row['licence']}). {row['by_hand']}")
+
+
+def _say_unfinished(interrupted: Sequence[str], left_over_bytes: int) -> None:
+    for model_id in interrupted:
+        typer.echo(
+            f"interrupted: {model_id} (begin again with the same command, or give it up with "
+            f"'genai-fill models remove {model_id}')"
+        )
+    if left_over_bytes:
+        typer.echo(
+            f"left over: {left_over_bytes / 1e9:.1f} GB of removals that were cut short; the next "
+            "add, pull or remove deletes it"
+        )
 
 
 def pull(
@@ -169,6 +179,7 @@ def remove(
     from genai_fill_server.bootstrap.model_store import open_store
 
     store = open_store(_settings(), os.environ)
+    store.sweep()
     if model_id in list(store.partials()) and model_id not in [m.id for m in store.models()]:
         _confirm(f"Give up the interrupted {model_id}?", yes=yes)
         store.discard(model_id)

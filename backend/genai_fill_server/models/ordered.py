@@ -56,6 +56,7 @@ class CarryOut:
 
     def _remove(self, model_id: str) -> ModelOutcome:
         """Remove a model, or what a broken off pull or add left where there is none."""
+        self.store.sweep()
         there = [model.id for model in self.store.models()]
         if model_id not in there and model_id in list(self.store.partials()):
             self.began()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -30,6 +31,7 @@ from genai_fill_server.models.record import has_record
 
 _PARTIAL = ".partial"
 _TRASH = ".trash"
+_TRASH_NAME = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(_TRASH)}")
 _PAYLOAD = "blobs"
 _LOCK = "lock"
 _SPARE_BYTES = 512 * 2**20
@@ -118,6 +120,27 @@ class ModelStore:
                     if path.is_dir():
                         yield path.name.removesuffix(_PARTIAL)
 
+    def left_over(self) -> Iterator[Path]:
+        """Yield what removals have put out of sight and not deleted yet."""
+        for folder in self.dirs:
+            with contextlib.suppress(OSError):
+                for path in sorted(folder.glob(f"*{_TRASH}")):
+                    if _TRASH_NAME.fullmatch(path.name) and (path / _PAYLOAD).is_dir():
+                        yield path
+
+    def left_over_bytes(self) -> int:
+        """Return how much of the disk removals that were cut short still hold."""
+        return sum(_size_of(path) for path in self.left_over())
+
+    def sweep(self) -> None:
+        """Finish removals that were cut short. Not those that another process is at."""
+        for trash in self.left_over():
+            with contextlib.suppress(OSError):
+                lock = self._try_lock(trash / _LOCK)
+                if lock is not None:
+                    lock.release()
+                    shutil.rmtree(trash, ignore_errors=True)
+
     def check_free(self, model_id: str) -> None:
         """Raise `OutputExists` if a model of that id is installed anywhere."""
         for name, path in self._folders.find(self.dirs):
@@ -132,6 +155,7 @@ class ModelStore:
     def incoming(self, model_id: str) -> Iterator[Partial]:
         """Hold the folder in which a model is put together; it stays when this fails."""
         store = self.writable_dir()
+        self.sweep()
         folder = store / f"{check_model_id(model_id)}{_PARTIAL}"
         if folder.is_symlink():
             raise OutputNotWritable(f"{folder} is a link.", hint="Remove it.", path=str(folder))
@@ -172,7 +196,10 @@ class ModelStore:
         return self._folders.inspect(path, (*self._roots(), extra_root), name)
 
     def remove(self, model: InstalledModel) -> None:
-        """Remove a model: renamed out of sight first, then deleted. Never outside the store."""
+        """Remove a model: renamed out of sight first, then deleted. Never outside the store.
+
+        What is left when this is cut short, the next removal, add or pull deletes.
+        """
         own = next((d for d in self.dirs if d.resolve() == model.path.parent.resolve()), None)
         if own is None:
             raise InvalidRequest(
@@ -189,10 +216,17 @@ class ModelStore:
         if model.path.is_symlink():
             model.path.unlink()  # the link is ours, what it leads to is not
             return
+        self.sweep()
         trash = own / f"{model.path.name}.{secrets.token_hex(4)}{_TRASH}"
         trash.mkdir()
-        model.path.rename(trash / _PAYLOAD)
-        shutil.rmtree(trash)
+        lock = self._lock(trash)
+        try:
+            model.path.rename(trash / _PAYLOAD)
+            shutil.rmtree(trash / _PAYLOAD)
+        finally:
+            lock.release()
+            if not _has_content(trash / _PAYLOAD):
+                shutil.rmtree(trash, ignore_errors=True)
 
     def discard(self, model_id: str) -> bool:
         """Delete what an interrupted pull or add left. False: there was nothing."""

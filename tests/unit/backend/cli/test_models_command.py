@@ -112,6 +112,17 @@ def test_an_interrupted_pull_is_listed_and_can_be_given_up(run, hub, home):
     assert json.loads(run("list", "--json")[1])["interrupted"] == []
 
 
+def test_what_a_removal_left_is_listed_and_goes_with_the_next(run, home):
+    write_model(home / "state" / "models" / "old.0123abcd.trash" / "blobs")
+
+    assert "left over: 0.0 GB of removals" in run("list")[1]
+    assert json.loads(run("list", "--json")[1])["left_over_bytes"] > 100_000
+    assert run("remove", "old", "--yes")[0] != 0  # it is no model any more
+
+    assert json.loads(run("list", "--json")[1])["left_over_bytes"] == 0
+    assert "left over" not in run("list")[1]
+
+
 def test_add_says_where_and_list_shows_licence_and_size(run, home):
     source = write_model(home / "in" / "ours")
 

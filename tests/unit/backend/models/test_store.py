@@ -10,6 +10,7 @@ from genai_fill_contract.errors import (
 )
 from genai_fill_server.engines.diffusers.folder import find_model_folders
 from genai_fill_server.models.store import can_write_to
+from genai_fill_server.store.os_files import try_lock
 from tests.fakes.model_hub import write_model
 
 
@@ -230,6 +231,77 @@ def test_an_interrupted_removal_is_no_model(make_store, store_dir, monkeypatch):
         store.remove(store.find("a"))
 
     assert list(make_store().models()) == []
+
+
+@pytest.fixture
+def cut_short(make_store, store_dir, monkeypatch):
+    """A removal of model "a" that ended before anything was deleted."""
+    write_model(store_dir / "a")
+
+    def refuse(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            make_store().remove(make_store().find("a"))
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_removal_left_is_told_and_the_next_removal_deletes_it(
+    make_store, store_dir, cut_short
+):
+    assert make_store().left_over_bytes() > 100_000
+    write_model(store_dir / "b")
+
+    make_store().remove(make_store().find("b"))
+
+    assert names_in(store_dir) == []
+    assert make_store().left_over_bytes() == 0
+
+
+def test_what_a_removal_left_goes_with_the_next_model_that_comes(make_store, store_dir, cut_short):
+    with make_store().incoming("coming") as partial:
+        write_model(partial.payload)
+
+    assert names_in(store_dir) == ["coming.partial"]
+
+
+def test_what_another_process_is_removing_is_left_to_it(make_store, store_dir, cut_short):
+    (trash,) = store_dir.iterdir()
+    other = try_lock(trash / "lock")
+    make_store().sweep()
+    assert (trash / "blobs" / "model_index.json").is_file()
+    other.release()
+    make_store().sweep()
+    assert names_in(store_dir) == []
+
+
+@pytest.mark.parametrize("name", ["mine.trash", "a.0123456.trash", "a.0123456z.trash"])
+def test_a_folder_that_only_sounds_like_it_is_nobodys_to_delete(make_store, store_dir, name):
+    (store_dir / name / "blobs").mkdir(parents=True)
+
+    make_store().sweep()
+
+    assert names_in(store_dir) == [name]
+
+
+def test_a_model_that_cannot_be_renamed_leaves_nothing_else(make_store, store_dir, monkeypatch):
+    write_model(store_dir / "a")
+
+    def refuse(path, target):
+        raise PermissionError("in use")
+
+    store = make_store()
+    model = store.find("a")
+    monkeypatch.setattr("pathlib.Path.rename", refuse)
+    with pytest.raises(PermissionError):
+        store.remove(model)
+
+    assert names_in(store_dir) == ["a"]
 
 
 def test_putting_a_model_in_changes_the_stores_time_after_it_is_whole(make_store, store_dir):
