@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -70,14 +71,31 @@ def approved_frames(shot: Shot, roles: tuple[InputRole, ...], keep_every: int = 
     return [frame for frame in frames if frame in shot.frames][::keep_every]
 
 
-def patches_of(shot: Shot, fit: Fit, frames: list[int]) -> dict[int, Patch]:
-    """Return those approved frames at the model's size."""
-    patches: dict[int, Patch] = {}
-    for frame in frames:
-        pixels, alpha = shot.input(InputRole.PATCH, frame, shot.window(frame))
-        covers = ~hole_to_model(1.0 - alpha, fit)
-        patches[frame] = Patch(image_to_model(pixels, fit), covers)
-    return patches
+class Approved:
+    """The approved frames that are kept, at the model's size.
+
+    Those of one temporal window are held at a time: a shot may be long, and every frame of it
+    approved.
+    """
+
+    def __init__(self, shot: Shot, fit: Fit, frames: Iterable[int]) -> None:
+        """Use these ``frames`` of the shot's patch input; nothing is read yet."""
+        self.frames = frozenset(frames)
+        self._shot = shot
+        self._fit = fit
+        self._held: dict[int, Patch] = {}
+
+    def within(self, window: Iterable[int]) -> Mapping[int, Patch]:
+        """Return the patches of a window's frames; those of other frames are let go."""
+        wanted = [frame for frame in window if frame in self.frames]
+        self._held = {frame: self._held[frame] for frame in wanted if frame in self._held}
+        self._held |= {frame: self._read(frame) for frame in wanted if frame not in self._held}
+        return self._held
+
+    def _read(self, frame: int) -> Patch:
+        pixels, alpha = self._shot.input(InputRole.PATCH, frame, self._shot.window(frame))
+        covers = ~hole_to_model(1.0 - alpha, self._fit)
+        return Patch(image_to_model(pixels, self._fit), covers)
 
 
 def whole_patch(shot: Shot, frame: int) -> Patch:

@@ -8,7 +8,7 @@ windows went over are kept and lead the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,15 +80,12 @@ class Detail:
         window: TemporalWindow,
         fit: Fit,
         fine: Mapping[int, FloatImage],
-        patches: Mapping[int, Patch],
+        approved: Collection[int],
         sizing: Sizing,
     ) -> Detail:
-        """Return the detail of ``window``; frames in ``fine`` are there already.
-
-        ``patches`` are the approved frames, at any size.
-        """
+        """Return the detail of ``window``; frames in ``fine`` are there already."""
         holes = {frame: is_hole(shot.matte(frame)) for frame in window.frames}
-        whole = {f: whole_patch(shot, f) for f in window.frames if f in patches}
+        whole = {f: whole_patch(shot, f) for f in window.frames if f in approved}
         union = np.zeros(fit.crop, bool)
         for frame, hole in holes.items():
             if frame not in fine:

@@ -38,8 +38,8 @@ from genai_fill_server.engines.diffusers.picture import (
 )
 from genai_fill_server.engines.diffusers.room import CallSize
 from genai_fill_server.engines.diffusers.shot_inputs import (
+    Approved,
     approved_frames,
-    patches_of,
     references_at,
     whole_patch,
 )
@@ -47,7 +47,6 @@ from genai_fill_server.engines.diffusers.spans import Span
 from genai_fill_server.engines.diffusers.video_detail import Clip, Detail, has_room
 from genai_fill_server.engines.diffusers.window_chain import (
     Hole,
-    Patch,
     cross_fade,
     match_to_kept,
     measure_drift,
@@ -71,7 +70,7 @@ class _Job:
     prompt: Prompt
     fit: Fit
     windows: list[TemporalWindow]
-    patches: dict[int, Patch]
+    approved: Approved
     previews: Previews
     goes_over: bool = False
     total: int = 0
@@ -113,9 +112,9 @@ class VideoEngine(ModelEngine):
         longest = max(window.length for window in windows)
         loaded = self._ready(job, CallSize(*fit.model, longest), watch)
         prompt = self._prompt(loaded, job, watch)
-        patches = patches_of(shot, fit, self._approved(shot, job, watch))
+        approved = Approved(shot, fit, self._approved(shot, job, watch))
         previews = self._previews(loaded, watch)
-        work = _Job(shot, job, watch, loaded, prompt, fit, windows, patches, previews)
+        work = _Job(shot, job, watch, loaded, prompt, fit, windows, approved, previews)
         work.goes_over = is_gone_over(fit, job.options) and has_room(work.windows[0], fit, watch)
         _report_plan(work)
         takes = [t for t in range(len(job.seeds)) if _missing(work, t)]
@@ -167,7 +166,7 @@ class VideoEngine(ModelEngine):
             pixels = shot.plate(frame)
         else:
             pixels = image_from_model(made, work.fit) if fine is None else fine
-            if frame in work.patches and work.fit.is_resized:
+            if frame in work.approved.frames and work.fit.is_resized:
                 pixels = with_patches({frame: pixels}, {frame: whole_patch(shot, frame)})[frame]
         return EngineFrame(take, frame, shot.window(frame), pixels)
 
@@ -182,7 +181,8 @@ class VideoEngine(ModelEngine):
         """Add the frames of ``window`` to ``made`` and, at full size, to ``fine``."""
         detail = None
         if work.goes_over:
-            detail = Detail.of(work.shot, window, work.fit, fine, work.patches, self._sizing())
+            kept = work.approved.frames
+            detail = Detail.of(work.shot, window, work.fit, fine, kept, self._sizing())
         parts = Span(work.done, 1.0, work.total).split(1 + (len(detail.tiles) if detail else 0))
         made.update(self._made(work, window, made, take, parts[0]))
         if detail is None:
@@ -207,7 +207,8 @@ class VideoEngine(ModelEngine):
     ) -> dict[int, FloatImage]:
         """Return the frames of ``window``, colour-matched and mixed over those in ``made``."""
         plates, holes = _read(work, window.frames)
-        video, open_holes = window_inputs(window, plates, holes, made, work.patches)
+        patches = work.approved.within(window.frames)
+        video, open_holes = window_inputs(window, plates, holes, made, patches)
         count = len(window.frames)
         if not open_holes.any():
             return {f: made.get(f, video[i]) for i, f in enumerate(window.frames)}
@@ -232,7 +233,7 @@ class VideoEngine(ModelEngine):
             }
         )
         work.watch.note("windows", work.reports)
-        return with_patches(cross_fade(window, list(pictures), made), work.patches)
+        return with_patches(cross_fade(window, list(pictures), made), patches)
 
     def _references(self, work: _Job, window: TemporalWindow) -> list[FloatImage]:
         # The pipeline has no room for more of them than the window has latent frames.
@@ -294,7 +295,7 @@ class VideoEngine(ModelEngine):
             "prompt": job.prompt,
             "negative": job.negative_prompt,
             "options": dict(job.options),
-            "patches": sorted(work.patches),
+            "patches": sorted(work.approved.frames),
             "frames": str(shot.frames),
             "crops": [str(shot.window(frame)) for frame in shot.frames],
             **work.loaded.facts,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from genai_fill_contract.engine import EngineKind
 from genai_fill_contract.errors import GenerationFailed
 from genai_fill_contract.plate import InputRole
+from genai_fill_server.engines.diffusers.window_chain import Patch
 from genai_fill_server.service.ports import FillCancelled
 from tests.compliance.engines.suite import RecordingWatch
 from tests.unit.backend.engines.diffusers.arrays import ArrayShot, noisy_shot
@@ -268,6 +270,32 @@ def test_a_patch_without_alpha_is_none(engine):
         fill(engine, shot, job_of(engine)), fill(engine, given, job_of(engine)), strict=True
     ):
         np.testing.assert_array_equal(a.pixels, b.pixels)
+
+
+class CountingWatch(RecordingWatch):
+    """Counts the patches in memory at each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def progress(self, phase, done, total) -> None:
+        super().progress(phase, done, total)
+        self.most = max(self.most, sum(type(each) is Patch for each in gc.get_objects()))
+
+
+def most_patches_held(engine, count):
+    """How many are in memory at once where every second frame of a shot is approved."""
+    shot = noisy_shot(48, 64, count)
+    given = shot.with_inputs({InputRole.PATCH: {f: patch_of(0.3) for f in list(shot.frames)[::2]}})
+    watch = CountingWatch()
+    frames = fill(engine, given, job_of(engine, steps=1, **WINDOWS), watch)
+    assert [f.frame for f in frames] == list(shot.frames)
+    return watch.most
+
+
+def test_approved_frames_in_memory_are_those_of_a_window_however_long_the_shot(engine):
+    assert most_patches_held(engine, 13) == most_patches_held(engine, 33) == 5
 
 
 def test_when_every_frame_is_approved_nothing_is_generated(engine):
