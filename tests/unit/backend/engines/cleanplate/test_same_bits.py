@@ -26,7 +26,7 @@ def shot() -> KnownShot:
 
 
 def fill(shot: KnownShot, threads: int = 2, **job) -> dict[tuple[int, int], np.ndarray]:
-    engine = create({"threads": threads})[0]
+    engine = create({"worker.threads": threads})[0]
     arguments = {"seeds": (5,), **job}
     frames = engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob(**arguments), QuietWatch())
     return {(f.take_index, f.frame): f.pixels for f in frames}
@@ -74,7 +74,7 @@ def test_a_take_does_not_depend_on_the_takes_beside_it(shot, whole):
 
 
 def test_frames_of_a_take_come_in_order_and_only_those_not_done(shot):
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob((1, 2), done=(frozenset({1002}), frozenset(range(1001, 1020))))
 
     told = [
@@ -103,7 +103,7 @@ class TimingWatch(QuietWatch):
 
 def test_cancel_is_looked_for_often():
     shot = known_shot(frames=3, width=500, height=320, radius=70.0, speed=3.0, pan=(1.0, 0.0))
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     engine.prepare(QuietWatch())
     watch = TimingWatch()
 
@@ -126,7 +126,7 @@ def test_a_cancel_is_noticed_while_the_sizes_of_a_picture_are_made():
 
 @pytest.mark.parametrize("checks", [1, 20, 60])
 def test_a_cancelled_fill_stops_and_can_be_started_again(shot, whole, checks):
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob((5,))
 
     with pytest.raises(FillCancelled):
