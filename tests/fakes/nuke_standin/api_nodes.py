@@ -75,8 +75,9 @@ def allNodes(filter=None, group=None, recurseGroups=False):
     return [wrap(node) for node in found if filter is None or node.class_name == filter]
 
 
-def selectedNodes(filter=None):
-    chosen = [node for node in _group().children if node.selected()]
+def selectedNodes(filter=None, recursive=False):
+    inside = _group().descendants() if recursive else _group().children
+    chosen = [node for node in inside if node.selected()]
     return [wrap(node) for node in reversed(chosen) if filter is None or node.class_name == filter]
 
 
@@ -110,7 +111,7 @@ def thisGroup():
 
 
 def activeGroup():
-    return wrap(active().root)
+    return wrap(active().group_in_view())
 
 
 def thisRoot():

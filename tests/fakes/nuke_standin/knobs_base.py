@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tests.fakes.nuke_standin.core import NodeCore
 
 FLAG_NAMES = ("STARTLINE", "ENDLINE", "INVISIBLE", "DISABLED", "NO_ANIMATION", "DO_NOT_WRITE",
-              "KNOB_CHANGED_ALWAYS", "NO_UNDO", "ALWAYS_SAVE", "READ_ONLY")  # fmt: skip
+              "KNOB_CHANGED_ALWAYS", "NO_UNDO", "ALWAYS_SAVE", "READ_ONLY",
+              "DONT_SAVE_TO_NODEPRESET")  # fmt: skip
 ID_OF_CLASS = {
     "String_Knob": 1, "File_Knob": 2, "Int_Knob": 3, "Enumeration_Knob": 4, "Bitmask_Knob": 5,
     "Boolean_Knob": 6, "Double_Knob": 7, "Array_Knob": 9, "ChannelMask_Knob": 10,

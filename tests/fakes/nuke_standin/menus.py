@@ -51,7 +51,8 @@ class MenuItem(Guarded, Strict):
             return
         world.undo.begin(self._name)
         try:
-            with world.running(None, None, world.context[-1]):
+            group = world.context[-1] if world.in_view is None else world.group_in_view()
+            with world.running(None, None, group):
                 self._run(world)
         finally:
             world.undo.end()

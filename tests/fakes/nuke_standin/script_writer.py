@@ -39,7 +39,8 @@ def definition(knob: Knob) -> str:
 
 
 def _saved(name: str, on: bool) -> bool:
-    return on or name == "STARTLINE"
+    """Whether an addUserKnob line says it: those flags that lines of real gizmos hold."""
+    return name != "DONT_SAVE_TO_NODEPRESET" and (on or name == "STARTLINE")
 
 
 def value_line(knob: Knob) -> str | None:

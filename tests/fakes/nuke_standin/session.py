@@ -67,6 +67,7 @@ class Session:
         self.world.answers.extend(answers)
 
     def invoke_menu(self, menu: str, path: str) -> None:
+        """Choose a menu entry: its command runs in the group whose graph has the focus."""
         item = self.nuke.menu(menu).findItem(path)
         if item is None:
             raise LookupError(f"The menu {menu!r} has no {path!r}")
@@ -101,6 +102,32 @@ class Session:
         cores = [core_of(node) for node in nodes]
         for core in self.world.context[-1].children:
             core.select(core in cores)
+
+    def look_into(self, group: Any = None) -> None:
+        """Bring the node graph of a group to the front (Ctrl+Enter); None is the root's.
+
+        Code that runs from a timer is not in that group: its context stays the root.
+        """
+        self.world.in_view = None if group is None else core_of(group)
+
+    def select_in(self, group: Any, *nodes: Any) -> None:
+        """Select these nodes only, in the node graph of a group."""
+        with group:
+            self.select(*nodes)
+
+    def paste_knob_values(self, *nodes: Any) -> None:
+        """Edit > Paste Knob Values onto these nodes: Nuke's own nukescripts.copy_knobs."""
+        group = self.nuke.nodes.Group(name="____tempcopyknobgroup__")
+        with group:
+            self.nuke.nodePaste("%clipboard%")
+        self.world.undo.begin("Paste Knob Values")
+        for source in group.nodes():
+            for node in nodes:
+                for name in source.knobs():
+                    if name in node.knobs() and name not in ("name", "xpos", "ypos"):
+                        node[name].fromScript(source[name].toScript())
+        self.world.undo.end()
+        self.nuke.delete(group)
 
     def copy_paste(self, *nodes: Any) -> Any:
         """Ctrl+C, Ctrl+V."""

@@ -45,6 +45,8 @@ class World:
     plugin_path: list[str] = field(default_factory=list)
     root: NodeCore = None  # type: ignore[assignment]
     context: list[NodeCore] = field(default_factory=list)
+    in_view: NodeCore | None = None
+    """The group whose node graph has the focus; None is the root. No part of the context."""
     this: list[tuple[NodeCore | None, Any]] = field(default_factory=list)
     modified: bool = False
     executing: bool = False
@@ -78,6 +80,10 @@ class World:
     @script_path.setter
     def script_path(self, path: str) -> None:
         self.root.knobs["name"]._restore(path)
+
+    def group_in_view(self) -> NodeCore:
+        """The group whose node graph has the focus; the root when that was deleted."""
+        return self.in_view if self.in_view is not None and self.in_view.attached else self.root
 
     def check_thread(self, what: str) -> None:
         if threading.get_ident() != self.main_thread:
