@@ -83,15 +83,18 @@ def test_the_node_and_the_panel_say_it_and_can_be_filled_again(desk, show, bad: 
 )
 def test_names_of_folders_are_only_names_at_the_node(desk, show, name):
     shot = TinyShot(show / "names" / name)
-    read = "".join(f"\\{char}" if char in '[]$"{};' else char for char in str(shot.folder))
+    # As every file knob wants it: TCL is evaluated in them.
+    typed = "".join(f"\\{char}" if char in '[]$"{};' else char for char in str(shot.folder))
     ask = replace(
         shot.ask,
-        plate=f"{read}/plate/plate.%04d.exr",
-        matte=f"{read}/matte/matte.%04d.exr",
+        plate=f"{typed}/plate/plate.%04d.exr",
+        matte=f"{typed}/matte/matte.%04d.exr",
+        out=f"{typed}/takes",
     )
     filled = desk.sit(ask).fill(ask)
     assert filled.error is None, filled.error
     assert filled.takes[0].frames_done == 3
+    assert len(list((shot.folder / "takes").rglob("*.exr"))) == 3
     assert desk.session.tcl_violations == []
     assert desk.session.errors == []
     assert not list(show.rglob("pwned"))

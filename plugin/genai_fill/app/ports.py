@@ -36,6 +36,7 @@ class NodeState:
 
     ``name`` is the full name, dotted inside groups. ``job_id`` is empty unless a job of the
     node has not come to its end yet. ``chosen`` is the number of the take shown.
+    ``output_directory`` is as it was typed; `Host.output_directory` gives the folder.
     """
 
     uuid: str
@@ -137,6 +138,13 @@ class Host(Protocol):
 
     def inputs(self, uuid: str) -> NodeInputs:
         """Return what is connected to the node."""
+
+    def output_directory(self, uuid: str) -> str:
+        """Return the node's own output folder, what Nuke evaluates in it evaluated.
+
+        Fields like ``{script_dir}`` are still in it. Empty when the node has none. Raises
+        `ConfigError` when it cannot be evaluated.
+        """
 
     def optional_inputs(self, uuid: str, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:
         """Return the optional inputs that are connected and can have one of ``roles``.

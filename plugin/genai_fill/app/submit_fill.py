@@ -143,7 +143,7 @@ class SubmitFill:
                 last=form.last,
             ),
             place=output_place(
-                node.output_directory or settings.output.directory,
+                self._host.output_directory(uuid) or settings.output.directory,
                 node.output_name or settings.output.name,
                 PathFields(script.path, node.name, self._person.show, self._person.shot),
             ),

@@ -95,6 +95,11 @@ class NukeHost:
                 optional_inputs.connected_names(node),
             )
 
+    def output_directory(self, uuid: str) -> str:
+        """Return the node's own output folder, with its TCL evaluated as Nuke does it."""
+        with self._nodes.using(uuid) as node:
+            return knobs.read_output_directory(node)
+
     def optional_inputs(self, uuid: str, roles: tuple[InputRole, ...]) -> tuple[OptionalInput, ...]:
         """Return the optional inputs that are connected and can have one of ``roles``."""
         with self._nodes.using(uuid) as node:

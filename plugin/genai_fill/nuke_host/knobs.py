@@ -12,7 +12,7 @@ from genai_fill.domain.heroes import HeroList, decode_heroes, encode_heroes
 from genai_fill.domain.takes import NO_TAKE, TakeList, decode_takes, encode_takes
 from genai_fill.nuke_host.editing import first_word
 from genai_fill.nuke_host.fill_nodes import UUID_KNOB
-from genai_fill_contract.errors import NukeFailed
+from genai_fill_contract.errors import ConfigError, NukeFailed
 from genai_fill_contract.fill import OptionValue
 
 # FillForm field -> knob and type. Nuke gives floats from whole numbers and takes nothing but
@@ -151,6 +151,35 @@ def show_engine(node: Any) -> None:
         knob.setValues([current, *knob.values()])
     if knob.value() != current:
         knob.setValue(current)
+
+
+def read_output_directory(node: Any) -> str:
+    """Return the output folder, evaluated where it holds TCL; a frame token stays one.
+
+    Only what holds a bracket or a variable goes through TCL: elsewhere a backslash may be one
+    of Windows. Fields like ``{script_dir}`` come out as they are, to be filled in afterwards.
+    Raises `ConfigError` when it cannot be evaluated, or comes to nothing.
+    """
+    text = str(read_value(node, "output_directory", "")).strip()
+    if not set(text) & set("[$"):
+        return text
+    knob = node["output_directory"]
+    try:
+        evaluated = str(knob.getEvaluatedValue() or "").strip()
+    except (RuntimeError, ValueError) as error:
+        raise _not_evaluated(node, text, str(error)) from error
+    if not evaluated:
+        raise _not_evaluated(node, text, "it comes to nothing")
+    if evaluated == text:
+        raise _not_evaluated(node, text, "Nuke left it as it is")
+    return evaluated
+
+
+def _not_evaluated(node: Any, text: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"The output directory {text!r} of {node.fullName()} cannot be evaluated: {why}.",
+        hint="Correct the TCL in it; a bracket or $ that belongs to the name needs a \\ before it.",
+    )
 
 
 def read_node(node: Any) -> NodeState:

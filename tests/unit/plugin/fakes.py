@@ -172,6 +172,9 @@ class FakeHost:
         self.node(uuid)
         return self.connected[uuid]
 
+    def output_directory(self, uuid) -> str:
+        return self.node(uuid).output_directory
+
     def optional_inputs(self, uuid, roles):
         self.node(uuid)
         return tuple(one for one in self.optional.get(uuid, ()) if one.role in roles)
