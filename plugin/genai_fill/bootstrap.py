@@ -138,11 +138,11 @@ def panel_actions() -> PanelActions:
 def open_panel(node: Any = None) -> None:
     """Bring the panel up, looking at ``node`` if one is given."""
     from genai_fill.nuke_host import menu
-    from genai_fill.nuke_host.fill_nodes import uuid_of
 
     menu.show_panel()
     if node is not None:
-        _application().session.focus(uuid_of(node))
+        application = _application()
+        application.session.focus(application.host.identify(node))
 
 
 def generate(node: Any, *, wait: bool = False) -> Job | None:
@@ -155,11 +155,10 @@ def generate(node: Any, *, wait: bool = False) -> Job | None:
     import logging
 
     from genai_fill.app.watch import FillWatch
-    from genai_fill.nuke_host.fill_nodes import uuid_of
 
     log = logging.getLogger(__name__)
     application = _application()
-    uuid = uuid_of(node)
+    uuid = application.host.identify(node)
     if application.host.interactive and not wait:
         application.session.focus(uuid)
         application.session.generate()
@@ -173,11 +172,9 @@ def generate(node: Any, *, wait: bool = False) -> Job | None:
 
 def cancel(node: Any) -> None:
     """Cancel what is going on for a node: its Cancel button."""
-    from genai_fill.nuke_host.fill_nodes import uuid_of
-
-    session = _application().session
-    session.focus(uuid_of(node))
-    session.cancel()
+    application = _application()
+    application.session.focus(application.host.identify(node))
+    application.session.cancel()
 
 
 def on_create(node: Any) -> None:

@@ -5,36 +5,53 @@ from __future__ import annotations
 import uuid as uuids
 from typing import Any
 
+import nuke
+
 from genai_fill.nuke_host import graph, knobs
 from genai_fill.nuke_host.editing import first_word, undo_step, without_undo
 from genai_fill.nuke_host.fill_nodes import UUID_KNOB, all_fill_nodes, is_fill_node
+from genai_fill.nuke_host.identity import JOB_KNOB, become_copy
 
 NEW = "new"
 COPY = "copy"
 KNOWN = "known"
+
+_PRIVATE = (UUID_KNOB, JOB_KNOB, "take_list", "hero_frames", "said_label")
 
 
 def node_created(node: Any) -> str:
     """Give a node that came into the script its identity; returns `NEW`, `COPY` or `KNOWN`.
 
     Runs for new nodes, pasted ones, and every node of a script being loaded. A copy gets an
-    identity of its own and lets go of the original's job, but keeps its takes.
+    identity of its own and lets go of the original's job, but keeps the takes that have frames.
     """
     if not is_fill_node(node):
         return KNOWN
     knob = node[UUID_KNOB]
     uuid = str(knob.value() or "")
-    with without_undo():
-        if not uuid:
+    _keep_out_of_presets(node)
+    if not uuid:
+        with without_undo():
             knob.setValue(uuids.uuid4().hex)
-            return NEW
-        twins = [other for other in all_fill_nodes() if other[UUID_KNOB].value() == uuid]
-        if any(twin.fullName() != node.fullName() for twin in twins):
-            knob.setValue(uuids.uuid4().hex)
-            node["job_id"].setValue("")
-            node["status"].setValue(" ")
-            return COPY
+        return NEW
+    twins = [other for other in all_fill_nodes() if other[UUID_KNOB].value() == uuid]
+    if any(twin.fullName() != node.fullName() for twin in twins):
+        become_copy(node)
+        return COPY
     return KNOWN
+
+
+def _keep_out_of_presets(node: Any) -> None:
+    """A preset holds settings: who the node is and what it has made are no part of them."""
+    for name in _PRIVATE:
+        knob = node.knob(name)
+        if knob is not None:
+            knob.setFlag(int(nuke.DONT_SAVE_TO_NODEPRESET))
+
+
+def has_job(node: Any) -> bool:
+    """Whether a node waits for a job that has not come to its end."""
+    return bool(node[JOB_KNOB].value())
 
 
 def start_with(node: Any, engine_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import nuke
 
@@ -45,14 +46,13 @@ def unnoticed() -> Iterator[None]:
 
 
 @contextmanager
-def at_root() -> Iterator[None]:
-    """Look names up from the script's root: a button's context is inside its group."""
-    root = nuke.root()
-    root.begin()
+def within(group: Any) -> Iterator[None]:
+    """Make ``group`` Nuke's context: names are looked up in it, and new nodes go into it."""
+    group.begin()
     try:
         yield
     finally:
-        root.end()
+        group.end()
 
 
 def tcl_escaped(text: str) -> str:

@@ -1,16 +1,14 @@
-"""Finding GenAI Fill nodes by what identifies them: the ``fill_uuid`` knob."""
+"""What a GenAI Fill node is, and what is inside it."""
 
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import nuke
 
-from genai_fill.nuke_host.editing import at_root, without_undo
-from genai_fill_contract.errors import NodeGone, NukeFailed
+from genai_fill.nuke_host.editing import without_undo
+from genai_fill_contract.errors import NukeFailed
 
 UUID_KNOB = "fill_uuid"
 
@@ -46,47 +44,3 @@ def inner(node: Any, name: str) -> Any:
             hint="Create a new GenAI Fill node and copy the settings over.",
         )
     return found
-
-
-class FillNodes:
-    """Nodes by uuid. Remembers where each was, since looking through a big script is slow."""
-
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._names: dict[str, str] = {}
-
-    def find(self, uuid: str) -> Any:
-        """Return the node; raises `NodeGone` when the script has none of that uuid."""
-        name = self._names.get(uuid)
-        if name is not None:
-            with at_root():
-                node: Any = nuke.toNode(name)
-            if node is not None and is_fill_node(node) and node[UUID_KNOB].value() == uuid:
-                return node
-        for node in all_fill_nodes():
-            if node[UUID_KNOB].value() == uuid:
-                self._names[uuid] = node.fullName()
-                return node
-        raise NodeGone(
-            f"The GenAI Fill node {name or ''} was deleted.".replace("  ", " "),
-            hint="Undo the deletion to get it back; finished frames are on disk.",
-        )
-
-    @contextmanager
-    def using(self, uuid: str) -> Iterator[Any]:
-        """Give the node, and turn what Nuke raises into our errors."""
-        node = self.find(uuid)
-        try:
-            yield node
-        except ValueError as error:
-            # What Nuke raises for a node that was deleted under our hands.
-            if "not attached" not in str(error):
-                raise
-            raise NodeGone(
-                "The GenAI Fill node was deleted.", hint="Undo the deletion to get it back."
-            ) from error
-        except (RuntimeError, NameError) as error:
-            raise NukeFailed(
-                f"Nuke failed on {self._names.get(uuid, 'the node')}: {error}",
-                hint="Look at the node and what is connected to it.",
-            ) from error

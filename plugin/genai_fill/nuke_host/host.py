@@ -10,19 +10,13 @@ import nuke
 from genai_fill.app.ports import NodeInputs, NodeState, OptionalInput, ScriptState
 from genai_fill.domain.heroes import HeroList
 from genai_fill.domain.takes import KnownTake, TakeList
-from genai_fill.nuke_host import graph, knobs, optional_inputs, plates, status
+from genai_fill.nuke_host import graph, knobs, optional_inputs, plates, selection, status
 from genai_fill.nuke_host.colour import colour_settings
 from genai_fill.nuke_host.editing import undo_step, unnoticed, without_undo
-from genai_fill.nuke_host.fill_nodes import (
-    FillNodes,
-    all_fill_nodes,
-    inner,
-    is_fill_node,
-    uuid_of,
-)
+from genai_fill.nuke_host.fill_nodes import all_fill_nodes, inner
 from genai_fill.nuke_host.footage import footage_of
+from genai_fill.nuke_host.identity import FillNodes
 from genai_fill.nuke_host.main_thread import MainThread
-from genai_fill.nuke_host.names import GIZMO
 from genai_fill_contract.engine import EngineDescription
 from genai_fill_contract.errors import NukeFailed
 from genai_fill_contract.plate import FrameRange, InputRole
@@ -51,18 +45,23 @@ class NukeHost:
         """Have ``call`` run on the main thread soon."""
         self._main.post(call)
 
+    def identify(self, node: Any) -> str:
+        """Return the uuid of a node that is at hand: its own, whatever was pasted over it."""
+        return self._nodes.identify(node)
+
     def nodes(self) -> tuple[str, ...]:
         """Return the uuids of every GenAI Fill node of the script."""
-        return tuple(uuid_of(node) for node in all_fill_nodes())
+        return tuple(self.identify(node) for node in all_fill_nodes())
 
     def selected(self) -> str | None:
         """Return the uuid of the selected GenAI Fill node, or None."""
-        return next((uuid_of(n) for n in nuke.selectedNodes() if is_fill_node(n)), None)
+        node = selection.selected_fill_node()
+        return None if node is None else self.identify(node)
 
     def create_node(self) -> str:
         """Create a node as the menu does, and return its uuid."""
         try:
-            return uuid_of(nuke.createNode(GIZMO))
+            return self.identify(selection.create_fill_node())
         except RuntimeError as error:
             raise NukeFailed(
                 f"Nuke could not create a GenAI Fill node: {error}",
@@ -125,8 +124,8 @@ class NukeHost:
 
     def set_job(self, uuid: str, job_id: str) -> None:
         """Keep the id of the job under way on the node, or forget it; no undo step."""
-        with self._nodes.using(uuid) as node, without_undo():
-            node["job_id"].setValue(job_id)
+        with self._nodes.using(uuid), without_undo():
+            self._nodes.set_job(uuid, job_id)
 
     def show_take(self, uuid: str, take: KnownTake | None, *, undoable: bool) -> None:
         """Show a take in the node's output, or the plate."""
