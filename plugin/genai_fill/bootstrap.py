@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from genai_fill.adapters.config_files import FileSettings
     from genai_fill.adapters.system import SystemClock, SystemFileBrowser
+    from genai_fill.app.cancel_fill import CancelFill
     from genai_fill.app.panel_session import PanelSession
     from genai_fill.app.panel_state import PanelActions
     from genai_fill.app.ports import Person
@@ -32,6 +33,7 @@ class _Application(NamedTuple):
     host: NukeHost
     run: RunFill
     session: PanelSession
+    cancel: CancelFill
 
 
 _built: list[_Application] = []
@@ -113,7 +115,7 @@ def _assemble(
     threads = DaemonThreads()
     desk = ModelDesk(host, connection, threads, clock, person)
     session = PanelSession(host, connection, run, cancel, browser, threads, random_below, desk)
-    return _Application(host, run, session)
+    return _Application(host, run, session, cancel)
 
 
 def install_menu() -> None:
@@ -171,10 +173,18 @@ def generate(node: Any, *, wait: bool = False) -> Job | None:
 
 
 def cancel(node: Any) -> None:
-    """Cancel what is going on for a node: its Cancel button."""
+    """Cancel what is going on for a node: its Cancel button.
+
+    Without a GUI this waits for the backend's answer, raises what went wrong, and leaves the
+    job's end to a session with a GUI.
+    """
     application = _application()
-    application.session.focus(application.host.identify(node))
-    application.session.cancel()
+    uuid = application.host.identify(node)
+    if application.host.interactive:
+        application.session.focus(uuid)
+        application.session.cancel()
+    else:
+        application.cancel.on_node(application.host, uuid)
 
 
 def on_create(node: Any) -> None:

@@ -61,7 +61,12 @@ class NodeFills:
         self._start(uuid, "Getting ready", lambda watch: self._run.generate(uuid, watch))
 
     def resume(self, uuid: str) -> None:
-        """Follow the job that a node has kept, if it has one and nobody follows it."""
+        """Follow the job that a node has kept, if it has one and nobody follows it.
+
+        Without a GUI nobody serves a thread that follows: then the job is left alone.
+        """
+        if not self._host.interactive:
+            return
         job_id = self._host.node(uuid).job_id
         record = self._records[uuid]
         if job_id and not record.is_busy and record.given_up != job_id:

@@ -35,7 +35,8 @@ def _carry(call: Callable[[], Any]) -> _Outcome:
 class MainThread:
     """Runs calls on the main thread. Make it there: it remembers whether there is a GUI.
 
-    Without a GUI nobody serves the queue, and everything runs on the main thread anyway.
+    Without a GUI nobody serves the queue: then everything has to run on the main thread, and
+    a call from another one raises `RuntimeError`, since Nuke must not be touched from there.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class MainThread:
         Raises `NukeFailed` when Nuke drops the call, as it does while it shuts down. Waiting
         for the main thread on the main thread would hang Nuke, so there the call is direct.
         """
-        if not self.interactive or _is_main():
+        if self._is_here():
             return call()
         try:
             outcome: object = nuke.executeInMainThreadWithResult(  # type: ignore[no-untyped-call] # the stub has no types
@@ -68,13 +69,27 @@ class MainThread:
 
         Nothing happens while Nuke shuts down: there is nobody left to tell.
         """
-        if not self.interactive or _is_main():
+        if self._is_here():
             call()
-            return
+        else:
+            self.queue(call)
+
+    def queue(self, call: Callable[[], None]) -> None:
+        """Have ``call`` run on the main thread after what runs there now. GUI only."""
         try:
             nuke.executeInMainThread(call)
         except RuntimeError:
             _log.debug("Nuke takes no calls any more", exc_info=True)
+
+    def _is_here(self) -> bool:
+        """Whether calls can be made at once; raises `RuntimeError` where they never can."""
+        if _is_main():
+            return True
+        if not self.interactive:
+            raise RuntimeError(
+                "Without a GUI Nuke can be used on the main thread only, and this is another one."
+            )
+        return False
 
 
 def _is_main() -> bool:

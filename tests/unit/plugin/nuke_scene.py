@@ -150,11 +150,12 @@ class Wired:
             self.host, submit, FollowJob(connection, clock), folders, files, settings, clock
         )
         threads = DaemonThreads()
+        self.cancel = CancelFill(connection)
         self.session = PanelSession(
             self.host,
             connection,
             self.run,
-            CancelFill(connection),
+            self.cancel,
             fakes.FakeBrowser(),
             threads,
             lambda bound: next(numbers),

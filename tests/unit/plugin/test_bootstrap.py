@@ -77,6 +77,82 @@ def test_cancel_reaches_the_backend(tmp_path, state_dir):
         assert node["job_id"].value() == ""
 
 
+def test_without_a_gui_cancel_tells_the_backend_and_follows_nothing(tmp_path, state_dir):
+    import threading
+
+    with comp(tmp_path, gui=False) as (_, node), serving_to(state_dir) as backend:
+        from genai_fill import bootstrap
+        from genai_fill.app.watch import FillWatch
+
+        watch = FillWatch(lambda stage: None, lambda line: None)
+        host, run = bootstrap._application().host, bootstrap._application().run
+        run._submit(host.identify(node), watch)
+        assert node["job_id"].value() == "job1"
+        bootstrap.cancel(node)
+        assert backend.cancelled == ["job1"]
+        assert node["status"].value() in ("Cancelling", "Cancelled.")
+        threads = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in threads if name.startswith("genai-fill")]
+
+
+def test_without_a_gui_a_cancel_that_reaches_nobody_is_raised(tmp_path, state_dir):
+    with comp(tmp_path, gui=False) as (_, node):
+        from genai_fill import bootstrap
+        from genai_fill_contract.errors import BackendUnreachable
+
+        node["job_id"].setValue("job1")
+        with pytest.raises(BackendUnreachable):
+            bootstrap.cancel(node)
+        assert "genai-fill serve" in node["status"].value()
+        assert node["job_id"].value() == "job1"
+
+
+def test_without_a_gui_cancelling_nothing_is_nothing(tmp_path, state_dir):
+    with comp(tmp_path, gui=False) as (session, node):
+        session.press(node, "cancel")
+        assert node["status"].value() == " "
+
+
+def test_without_a_gui_no_job_is_followed_on_a_thread(tmp_path, state_dir):
+    with comp(tmp_path, gui=False) as (_, node), serving_to(state_dir):
+        import threading
+
+        from genai_fill import bootstrap
+
+        node["job_id"].setValue("job1")
+        application = bootstrap._application()
+        application.session.focus(application.host.identify(node))
+        application.session.resume_all()
+        threads = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in threads if name.startswith("genai-fill")]
+        assert node["job_id"].value() == "job1"
+
+
+@pytest.mark.parametrize("way", ["run", "post"])
+def test_without_a_gui_nuke_is_not_touched_from_another_thread(tmp_path, way):
+    import threading
+
+    with comp(tmp_path, gui=False) as (_, node):
+        from genai_fill.nuke_host.main_thread import MainThread
+
+        main, raised = MainThread(), []
+
+        def touch():
+            try:
+                getattr(main, way)(lambda: node["status"].setValue("touched"))
+            except RuntimeError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=touch)
+        thread.start()
+        thread.join()
+        assert "main thread only" in str(raised[0])
+        assert type(raised[0]) is RuntimeError
+        assert node["status"].value() == " "
+        getattr(main, way)(lambda: node["status"].setValue("touched"))
+        assert node["status"].value() == "touched"
+
+
 def test_the_panel_opens_for_the_node_whose_button_was_pressed(tmp_path, state_dir):
     with comp(tmp_path) as (session, node):
         from genai_fill import bootstrap

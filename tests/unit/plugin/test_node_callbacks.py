@@ -122,7 +122,7 @@ def test_opening_a_script_follows_the_jobs_it_waited_for(tmp_path):
         app.run._submit(node["fill_uuid"].value(), watch)
         session.save(tmp_path / "comp.nk")
         session.nuke.scriptClear()
-        bootstrap._built[:] = [bootstrap._Application(app.host, app.run, app.session)]
+        bootstrap._built[:] = [bootstrap._Application(app.host, app.run, app.session, app.cancel)]
         session.open(tmp_path / "comp.nk")
         again = session.nuke.toNode("GenAIFill1")
         assert session.pump(20, until=lambda: again["job_id"].value() == "")
