@@ -140,8 +140,10 @@ def panel_actions() -> PanelActions:
 def open_panel(node: Any = None) -> None:
     """Bring the panel up, looking at ``node`` if one is given."""
     from genai_fill.nuke_host import menu
+    from genai_fill.ui.in_front import bring_to_front
 
-    menu.show_panel()
+    if not (menu.has_panel() and bring_to_front()):
+        menu.add_panel()
     if node is not None:
         application = _application()
         application.session.focus(application.host.identify(node))

@@ -32,10 +32,13 @@ def install(script_loaded: Callable[[], None]) -> None:
     nuke.addOnScriptLoad(script_loaded)
 
 
-def show_panel() -> None:
-    """Bring the panel up beside the properties, unless it is open already."""
-    if nuke.getPaneFor(PANEL_ID) is not None:
-        return
+def has_panel() -> bool:
+    """Whether the panel is in some pane, in front or behind another tab."""
+    return nuke.getPaneFor(PANEL_ID) is not None
+
+
+def add_panel() -> None:
+    """Put the panel beside the properties."""
     panel: Any = nukescripts.panels.registerWidgetAsPanel(PANEL_WIDGET, MENU, PANEL_ID, True)
     pane = nuke.getPaneFor("Properties.1")
     if panel is not None:

@@ -172,6 +172,23 @@ def test_the_panel_opens_for_the_node_whose_button_was_pressed(tmp_path, state_d
         assert session.errors == []
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_panel_that_is_open_is_brought_to_the_front_or_opened_anew(tmp_path, state_dir, comes):
+    with comp(tmp_path) as (session, node):
+        from genai_fill.nuke_host.menu import PANEL_ID
+
+        asked = []
+        module = types.ModuleType("genai_fill.ui.in_front")
+        module.bring_to_front = lambda: asked.append(comes) or comes
+        sys.modules["genai_fill.ui.in_front"] = module
+        session.press(node, "open_panel")
+        first = session.world.panels[PANEL_ID]
+        assert asked == []
+        session.press(node, "open_panel")
+        assert asked == [comes]
+        assert (session.world.panels[PANEL_ID] is first) == comes
+
+
 def test_pressing_generate_without_a_backend_says_so_on_the_node(tmp_path, state_dir):
     with comp(tmp_path) as (session, node):
         session.press(node, "generate")
