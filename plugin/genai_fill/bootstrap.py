@@ -193,10 +193,17 @@ def on_create(node: Any) -> None:
     """Give a node that came into the script its identity; the gizmo's onCreate."""
     from genai_fill.nuke_host import callbacks
 
-    if callbacks.node_created(node) == callbacks.NEW:
+    came_as = callbacks.node_created(node)
+    if came_as == callbacks.NEW:
         callbacks.start_with(node, _default_engine())
-    if _built:
-        _built[0].session.refresh()
+    if not _built:
+        return
+    application = _built[0]
+    application.session.refresh()
+    if came_as == callbacks.KNOWN and application.host.interactive and callbacks.has_job(node):
+        # A deletion was undone, or the node was cut and pasted: somebody has to follow again.
+        # Later, since Nuke is still making the node, and perhaps a whole script round it.
+        application.host.run_later(application.session.resume_all)
 
 
 def _default_engine() -> str:
@@ -222,7 +229,8 @@ def knob_changed(node: Any, knob: Any) -> None:
 
 def script_loaded() -> None:
     """Take up the jobs that the nodes of an opened script were waiting for."""
+    from genai_fill.nuke_host.callbacks import has_job
     from genai_fill.nuke_host.fill_nodes import all_fill_nodes
 
-    if any(node["job_id"].value() for node in all_fill_nodes()):
+    if any(has_job(node) for node in all_fill_nodes()):
         _application().session.resume_all()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from genai_fill.app.bring_in_take import BringInTake
+from contextlib import suppress
+
+from genai_fill.app.bring_in_take import ABSENT_S, BringInTake
 from genai_fill.app.follow_job import FollowJob
 from genai_fill.app.ports import Clock, Host, SettingsSource, SpoolFolders, TakeFiles
 from genai_fill.app.submit_fill import SubmitFill
@@ -18,7 +20,11 @@ SAY_INTERVAL_S = 0.5
 
 
 class RunFill:
-    """Runs fills of nodes, each to its end. For worker threads, or for a blocking caller."""
+    """Runs fills of nodes, each to its end. For worker threads, or for a blocking caller.
+
+    A job whose node is deleted is followed all the same: undo may bring the node back, and
+    somebody has to clear the plates away.
+    """
 
     def __init__(
         self,
@@ -55,7 +61,7 @@ class RunFill:
             raise
 
     def resume(self, uuid: str, job_id: str, watch: FillWatch) -> Job | None:
-        """Follow a job that an earlier session began; None when the backend lost it.
+        """Follow a job that nobody follows any more; None when the backend lost it.
 
         Raises `GenAIFillError`, after the node has said so.
         """
@@ -100,7 +106,8 @@ class RunFill:
             else:
                 self._host.say(uuid, final_text(job.state, job.takes))
 
-        self._host.run_on_main(on_node)
+        with suppress(NodeGone):  # it is told when the node comes back and asks for its job
+            self._host.run_on_main(on_node)
         # Plates of a lost job stay: a backend that comes back may take it up again.
         if job.state is not JobState.LOST and not self._settings.load().spool.keep:
             for folder in folders_of(job.request):
@@ -167,4 +174,7 @@ class _Listener:
         if now - self._said_s >= SAY_INTERVAL_S:
             self._said_s = now
             text = progress_text(phase, fraction, eta)
-            self._host.run_on_main(lambda: self._host.say(self._uuid, text))
+            try:
+                self._host.run_on_main(lambda: self._host.say(self._uuid, text))
+            except NodeGone:
+                self._said_s = now + ABSENT_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from genai_fill.app.optional_inputs import (
@@ -38,6 +39,7 @@ from genai_fill_contract.errors import (
     BackendTimeout,
     InvalidRequest,
     ModelMissing,
+    NodeGone,
     NotConnected,
     UnknownEngine,
 )
@@ -96,8 +98,9 @@ class SubmitFill:
     def __call__(self, uuid: str, watch: FillWatch) -> Job:
         """Return the job of a node's fill.
 
-        The node then holds the job's id and its takes. Raises `FillStopped` when cancelled
-        and any `GenAIFillError`; then nothing was posted and nothing is left on disk.
+        The node, if it is still there, then holds the job's id and its takes. Raises
+        `FillStopped` when cancelled and any `GenAIFillError`; then nothing was posted and
+        nothing is left on disk.
         """
         plan = self._host.run_on_main(lambda: self._plan(uuid))
         reached = self._reach(watch)
@@ -110,7 +113,8 @@ class SubmitFill:
         except BaseException:
             self._folders.discard(spooled.folder)
             raise
-        self._host.run_on_main(lambda: self._keep(uuid, job))
+        with suppress(NodeGone):  # too late to give up: the job is followed, and undo may come
+            self._host.run_on_main(lambda: self._keep(uuid, job))
         if not plan.settings.spool.keep:
             tidy_spool(self._folders, reached.backend, _spool_parent(plan))
         return job

@@ -45,6 +45,10 @@ class NukeHost:
         """Have ``call`` run on the main thread soon."""
         self._main.post(call)
 
+    def run_later(self, call: Callable[[], None]) -> None:
+        """Have ``call`` run when Nuke is done with what it does now. Main thread, GUI only."""
+        self._main.queue(call)
+
     def identify(self, node: Any) -> str:
         """Return the uuid of a node that is at hand: its own, whatever was pasted over it."""
         return self._nodes.identify(node)

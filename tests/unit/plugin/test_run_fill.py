@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport, NodeGone
+from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport
 from genai_fill_contract.job import EventKind, JobState
 from tests.unit.plugin.rig import Rig
 
@@ -186,12 +186,98 @@ def test_a_job_of_an_earlier_session_that_nobody_knows_is_let_go():
     assert rig.stages[-1].state is JobState.LOST
 
 
-def test_a_node_deleted_in_the_middle_ends_the_following_quietly():
+def test_a_job_whose_node_was_deleted_is_followed_to_its_end_and_its_plates_go():
     rig = Rig()
     rig.host.add()
     rig.backend.on_event = lambda event: rig.host.states.clear() if event.id == 4 else None
-    with pytest.raises(NodeGone):
-        generate(rig)
+    job = generate(rig)
+    assert job.state is JobState.DONE
+    assert rig.stages[-1].state is JobState.DONE
+    assert set(rig.folders.discarded) == set(rig.folders.made)
+
+
+def test_a_node_that_comes_back_while_its_job_runs_gets_all_of_its_frames():
+    rig = Rig()
+    rig.host.add()
+    kept = {}
+
+    def delete_and_undo(event):
+        rig.clock.time += 1.0
+        if event.id == 4:
+            kept.update(rig.host.states)
+            rig.host.states.clear()
+        elif event.id == 8:
+            rig.host.states.update(kept)
+            assert 1002 not in frames_of(rig)
+        elif event.id == 10:
+            assert 1002 in frames_of(rig)  # before the job's end tells of all frames
+
+    rig.backend.on_event = delete_and_undo
+    generate(rig)
+    assert frames_of(rig) == (1001, 1002, 1003, 1004)
+    assert rig.host.node("u1").chosen == 1
+    assert rig.host.node("u1").job_id == ""
+
+
+def test_a_deleted_node_is_not_looked_for_all_the_time():
+    rig = Rig()
+    rig.host.add(form={"takes": 16})
+    looks = []
+    real = rig.host.node
+    rig.host.node = lambda uuid: looks.append(uuid) or real(uuid)
+
+    def delete(event):
+        if event.id == 4:
+            rig.host.states.clear()
+            looks.clear()
+        rig.clock.time += 0.1
+
+    rig.backend.on_event = delete
+    generate(rig)
+    seconds = 16 * 4 * 2 * 0.1
+    assert len(looks) < seconds * 1.5
+
+
+def test_a_node_deleted_as_its_job_was_posted_gets_the_job_when_it_comes_back():
+    rig = Rig()
+    rig.host.add()
+    kept = dict(rig.host.states)
+    real = rig.backend.submit
+
+    def delete(request, *, key):
+        rig.host.states.clear()
+        return real(request, key=key)
+
+    def undo(event):
+        rig.clock.time += 3.0
+        if event.id == 4:
+            rig.host.states.update(kept)
+        if event.id == 8:
+            assert rig.host.node("u1").job_id == "job1"
+
+    rig.backend.submit, rig.backend.on_event = delete, undo
+    assert generate(rig).state is JobState.DONE
+    assert frames_of(rig) == (1001, 1002, 1003, 1004)
+    assert rig.host.node("u1").job_id == ""
+
+
+def test_takes_that_were_pasted_over_while_the_job_runs_come_back_with_its_next_frame():
+    rig = Rig()
+    rig.host.add()
+    left = []
+
+    def paste(event):
+        rig.clock.time += 1.0
+        if event.id == 7:
+            no_takes = type(rig.host.node("u1").takes)()
+            rig.host.states["u1"] = replace(rig.host.node("u1"), takes=no_takes, job_id="")
+        elif event.id == 9:
+            left.extend(frames_of(rig))
+
+    rig.backend.on_event = paste
+    generate(rig)
+    assert left[:2] == [1001, 1002]
+    assert frames_of(rig) == (1001, 1002, 1003, 1004)
 
 
 def test_a_node_renamed_in_the_middle_still_gets_its_frames():
