@@ -59,8 +59,10 @@ def _reads_plainly(read: Any) -> bool:
         return False
     if read_value(read, "raw", False):
         return True
+    # The role names the working space only where Nuke names no other: a script can work in
+    # another space than its config's scene_linear, and then Nuke converts on the way in.
     space = first_word(str(read_value(read, "colorspace", "")))
-    return bool(space) and space in {working_space(), SCENE_LINEAR}
+    return space == (working_space() or SCENE_LINEAR)
 
 
 def _has_channel(read: Any, channel: str) -> bool:

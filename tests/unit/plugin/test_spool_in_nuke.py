@@ -186,6 +186,31 @@ def test_a_read_in_the_working_space_is_passed_on(tmp_path):
         assert direct(node)[0] is None
 
 
+@pytest.mark.parametrize(
+    ("working", "read_in", "passed_on"),
+    [
+        ("scene_linear", "scene_linear", True),
+        ("", "scene_linear", True),
+        ("", "", False),
+        ("ACES2065-1", "scene_linear", False),
+        ("ACES2065-1", "ACES2065-1", True),
+    ],
+)
+def test_the_role_scene_linear_is_the_working_space_only_where_nuke_names_no_other(
+    tmp_path, working, read_in, passed_on
+):
+    with comp(tmp_path) as (session, node):
+        spaces = ["", "scene_linear", "ACES2065-1"]
+        for knob, space in (
+            (session.nuke.root()["workingSpaceLUT"], working),
+            (node.input(0)["colorspace"], read_in),
+        ):
+            knob.setValues(spaces)
+            knob.setValue(space)
+        node.input(0)["raw"].setValue(False)
+        assert (direct(node)[0] is not None) is passed_on
+
+
 def test_a_matte_channel_that_the_file_has_not_is_spooled(tmp_path):
     with comp(tmp_path) as (_, node):
         node["matte_channel"].setValue("depth.Z")
