@@ -22,8 +22,9 @@ Plug-in code and start files can import only what Nuke's own Python has.
 
 It computes Read, Write (EXR), Constant, CheckerBoard2, Keymix, Merge2, Copy, Switch,
 Dissolve, Expression, Grade, Multiply, Invert, Premult, Unpremult, hard Crop, Reformat without
-scaling, AddChannels, Remove, FrameHold, TimeOffset, Groups and the nodes that only pass on.
-It converts no colours (set ``raw``), knows one view, and caches nothing; any other node class
+scaling, AddChannels, Remove, FrameHold, TimeOffset, OneView, JoinViews, Groups and the nodes
+that only pass on. Views (``session.set_views``) differ by ``%V`` in file names only.
+It converts no colours (set ``raw``) and caches nothing; any other node class
 can be loaded, connected and saved, and says NotImplementedError when its picture is asked for.
 Outside a picture's box everything is 0. Names come from tests/data/nuke_manifest.json.
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.nuke_standin import creation, script_writer
+from tests.fakes.nuke_standin import creation, ops_views, script_writer
 from tests.fakes.nuke_standin.core import NodeCore
 from tests.fakes.nuke_standin.expressions import evaluate, find_knob
 from tests.fakes.nuke_standin.knobs_text import at_frame
@@ -128,7 +128,7 @@ def thisClass():
 
 
 def thisView():
-    return "main"
+    return ops_views.current(active())
 
 
 def inputs(node, count=None):

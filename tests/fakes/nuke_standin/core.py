@@ -9,6 +9,7 @@ from tests.fakes.nuke_standin import graph
 from tests.fakes.nuke_standin.knobs_base import Knob
 from tests.fakes.nuke_standin.knobs_choice import make_knob
 from tests.fakes.nuke_standin.manifest import manifest
+from tests.fakes.nuke_standin.ops_views import list_views
 from tests.fakes.nuke_standin.values import Format, parse_format
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ROOT_KNOBS: tuple[tuple[str, str, Any, Any], ...] = (
     ("proxy_scale", "Array_Knob", 0.5, None),
     ("project_directory", "File_Knob", "", None),
     ("views", "String_Knob", "", None),
+    ("hero_view", "Enumeration_Knob", "main", ["main"]),
     ("colorManagement", "Enumeration_Knob", "Nuke", ["Nuke", "OCIO"]),
     ("OCIO_config", "Enumeration_Knob", "nuke-default",
      ["nuke-default", "fn-nuke_cg-config-v1.0.0_aces-v1.3_ocio-v2.1",
@@ -70,6 +72,7 @@ class NodeCore:
         table_name = {"Gizmo": "Group"}.get(kind, class_name)
         self.opaque = table_name not in manifest()["knobs"] and kind != "Root"
         self._add_table(table_name)
+        list_views(self)
         if parent is not None:
             parent.children.append(self)
 
@@ -187,6 +190,8 @@ class NodeCore:
     def max_inputs(self) -> int:
         if self.is_group:
             return len(self.input_nodes())
+        if self.class_name == "JoinViews":
+            return len(self.world.views)
         limits = manifest()["nodes"].get(self.class_name) or UNSCANNED.get(self.class_name)
         return int(limits[1])
 

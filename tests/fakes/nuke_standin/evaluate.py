@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.nuke_standin import graph, ops_combine, ops_pixel, ops_source
+from tests.fakes.nuke_standin import graph, ops_combine, ops_pixel, ops_source, ops_views
 from tests.fakes.nuke_standin.core import NodeCore
 from tests.fakes.nuke_standin.expressions import ExpressionError
 from tests.fakes.nuke_standin.files import FileProblem
@@ -14,7 +14,12 @@ from tests.fakes.nuke_standin.image import Image, black, full_name
 from tests.fakes.nuke_standin.ops_base import Pull
 from tests.fakes.nuke_standin.tcl import TclError
 
-OPERATIONS = {**ops_source.OPERATIONS, **ops_combine.OPERATIONS, **ops_pixel.OPERATIONS}
+OPERATIONS = {
+    **ops_source.OPERATIONS,
+    **ops_combine.OPERATIONS,
+    **ops_pixel.OPERATIONS,
+    **ops_views.OPERATIONS,
+}
 
 
 class NodeError(RuntimeError):

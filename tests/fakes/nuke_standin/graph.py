@@ -15,12 +15,16 @@ OWN_FORMAT = {"Constant", "CheckerBoard2"}
 
 def source_of(core: NodeCore) -> NodeCore | None:
     """The node whose format, range and metadata this one passes on."""
+    from tests.fakes.nuke_standin.ops_views import current
+
     if core.class_name == "Input" and core.parent is not None:
         return core.parent.input_at(int(core.knobs["number"]._number(0)))
     if core.is_group and not core.disabled():
         return next((node for node in core.children if node.class_name == "Output"), None)
     if core.class_name == "Switch" and not core.disabled():
         return core.input_at(int(core.knobs["which"]._number(0)))
+    if core.class_name == "JoinViews":
+        return core.input_at(core.world.views.index(current(core.world)))
     return core.input_at(0)
 
 
@@ -56,8 +60,9 @@ def size_on_disk(core: NodeCore) -> Format | None:
     import OpenImageIO as oiio
 
     from tests.fakes.nuke_standin.knobs_text import at_frame
+    from tests.fakes.nuke_standin.ops_views import in_view
 
-    pattern = core.knobs["file"]._evaluated()  # type: ignore[attr-defined]
+    pattern = in_view(core.knobs["file"]._evaluated(), core.world)  # type: ignore[attr-defined]
     first, last = range_of(core)
     for frame in range(first, last + 1):
         path = Path(at_frame(pattern, frame))

@@ -13,7 +13,7 @@ from pathlib import Path
 USED_CLASSES = """
 Read Write Keymix Merge2 Copy Shuffle2 Switch Dissolve Crop Reformat Constant CheckerBoard2
 Grade Blur Expression NoOp Dot Input Output Group BlackOutside Premult Unpremult AddChannels
-Remove Multiply StickyNote FrameHold TimeOffset Invert Viewer Roto
+Remove Multiply StickyNote FrameHold TimeOffset Invert Viewer Roto OneView JoinViews
 """.split()  # noqa: SIM905 - a table reads better in lines
 
 

@@ -13,6 +13,7 @@ from tests.fakes.nuke_standin.files import FileProblem, convert_check, read_imag
 from tests.fakes.nuke_standin.image import RGBA, Image, black, box_of, expand
 from tests.fakes.nuke_standin.knobs_text import at_frame
 from tests.fakes.nuke_standin.ops_base import Operation, Pull, number, on, vector, word
+from tests.fakes.nuke_standin.ops_views import in_view
 
 if TYPE_CHECKING:
     from tests.fakes.nuke_standin.core import NodeCore
@@ -28,6 +29,11 @@ def file_frame(core: NodeCore, frame: float) -> int:
     if mode == "offset":
         return int(frame) + int(float(text))
     return int(evaluate(text, core))
+
+
+def pattern_of(core: NodeCore) -> str:
+    """The file that a Read or Write is about, in the view that is asked for."""
+    return in_view(core.knobs["file"]._evaluated(), core.world)  # type: ignore[attr-defined]
 
 
 def _within(core: NodeCore, frame: int) -> int | None:
@@ -54,7 +60,7 @@ def read(core: NodeCore, pull: Pull) -> Image:
     if frame is None:
         return black(shape, RGBA)
     convert_check(core)
-    pattern = core.knobs["file"]._evaluated()  # type: ignore[attr-defined]
+    pattern = pattern_of(core)
     path = at_frame(pattern, frame)
     if not pattern or not Path(path).is_file():
         return _missing(core, frame, path)
@@ -71,7 +77,7 @@ def _missing(core: NodeCore, frame: int, path: str) -> Image:
     if rule == "black":
         return black(graph.format_of(core), RGBA)
     if rule == "nearest frame":
-        pattern = core.knobs["file"]._evaluated()  # type: ignore[attr-defined]
+        pattern = pattern_of(core)
         first, last = graph.range_of(core)
         near = sorted(range(first, last + 1), key=lambda other: abs(other - frame))
         for other in near:

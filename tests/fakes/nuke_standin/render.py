@@ -14,6 +14,7 @@ from tests.fakes.nuke_standin.image import Image
 from tests.fakes.nuke_standin.knobs_text import at_frame as path_at
 from tests.fakes.nuke_standin.nodes import Node, core_of
 from tests.fakes.nuke_standin.ops_source import file_frame
+from tests.fakes.nuke_standin.ops_views import at_view, in_view
 from tests.fakes.nuke_standin.values import Format, FrameRange, FrameRanges
 from tests.fakes.nuke_standin.world import World, active
 
@@ -40,6 +41,22 @@ def _frames(world: World, args: tuple[Any, ...]) -> list[int]:
     return list(range(given[0], given[1] + 1, given[2]))
 
 
+def _views(world: World, core: NodeCore, args: tuple[Any, ...]) -> list[str]:
+    """The views asked for, all without such words, of those that the Write is set to."""
+    by_set = bool(args) and isinstance(args[0], FrameRange | FrameRanges)
+    given = args[1 if by_set else 3 :][:1]
+    asked = list(given[0]) if given else list(world.views)
+    unknown = [view for view in asked if view not in world.views]
+    if unknown:
+        raise RuntimeError(f"{core.full_name()}: the script has no view {unknown[0]!r}")
+    kept = [view for view in core.knobs["views"]._raw_text().split() if view in world.views]
+    views = [view for view in asked if not kept or view in kept]
+    pattern = core.knobs["file"]._evaluated()  # type: ignore[attr-defined]
+    if len(views) > 1 and in_view(pattern, world) == pattern:
+        raise NotImplementedError("The stand-in writes no file that holds several views.")
+    return views
+
+
 def execute(nameOrNode, *args, continueOnError=False, **kwargs):
     """Render a Write. RuntimeError when a frame fails or the artist cancels."""
     names = ("start", "end", "incr", "views")
@@ -54,13 +71,16 @@ def execute(nameOrNode, *args, continueOnError=False, **kwargs):
         raise RuntimeError(f"{core.full_name()} is not an executable node")
     world.executing = True
     try:
-        _render(world, core, _frames(world, ordered), continueOnError)
+        frames, views = _frames(world, ordered), _views(world, core, ordered)
+        _render(world, core, frames, views, continueOnError)
     finally:
         world.executing = False
         world.cancel_after_frames = None
 
 
-def _render(world: World, core: NodeCore, frames: list[int], continue_on_error: bool) -> None:
+def _render(
+    world: World, core: NodeCore, frames: list[int], views: list[str], continue_on_error: bool
+) -> None:
     if core.knobs["reading"]._number(0):
         raise RuntimeError(f"{core.full_name()}: cannot be executed while it reads its file")
     if core.knobs["use_limit"]._number(0):
@@ -73,7 +93,9 @@ def _render(world: World, core: NodeCore, frames: list[int], continue_on_error: 
         with at_frame(core, frame):
             world.callbacks.fire("BeforeFrameRender", core)
             try:
-                render_frame(core, frame)
+                for view in views:
+                    with at_view(world, view):
+                        render_frame(core, frame)
             except (FileProblem, NodeError) as error:
                 if not continue_on_error:
                     raise RuntimeError(str(error)) from error
@@ -93,7 +115,7 @@ def render_frame(core: NodeCore, frame: int) -> None:
         pattern = core.knobs["proxy"]._evaluated() or pattern  # type: ignore[attr-defined]
     if not pattern:
         raise FileProblem(f"{core.full_name()}: no file name")
-    write_image(core, image, path_at(pattern, file_frame(core, frame)))
+    write_image(core, image, path_at(in_view(pattern, core.world), file_frame(core, frame)))
 
 
 def _smaller(image: Image, scale: float) -> Image:

@@ -24,6 +24,7 @@ from tests.fakes.nuke_standin.knobs_text import (
     Text_Knob,
 )
 from tests.fakes.nuke_standin.manifest import manifest
+from tests.fakes.nuke_standin.ops_views import set_views
 from tests.fakes.nuke_standin.world import World
 
 Word = tuple[str, str]
@@ -356,6 +357,13 @@ class Loader:
                 if knob not in root.knobs:
                     root.put_knob(OpaqueKnob(knob))
                 root.knobs[knob]._load(*word)
+                if knob == "views":
+                    self._views(root.knobs[knob]._raw_text())
+
+    def _views(self, text: str) -> None:
+        """One view a line, its colour behind it."""
+        names = [line.split()[0] for line in text.splitlines() if line.strip()]
+        set_views(self._world, names or ["main"])
 
 
 def _name_of(core: NodeCore, body: list[tuple[str, Word]]) -> str:

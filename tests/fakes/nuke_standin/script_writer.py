@@ -187,7 +187,7 @@ def script_text(root: NodeCore) -> str:
     if root.world.script_path:
         body.append(f"name {tcl.quote(root.world.script_path)}")
     for knob in root.knobs.values():
-        if isinstance(knob, OpaqueKnob) or knob._name in ("name", "views"):
+        if isinstance(knob, OpaqueKnob) or knob._name == "name":
             continue
         if knob._user:
             body.append(f"addUserKnob {{{definition(knob)}}}")

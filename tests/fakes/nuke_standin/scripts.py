@@ -11,6 +11,7 @@ from tests.fakes.nuke_standin.world import NukeLaunchError, World
 
 
 def new_root(world: World) -> None:
+    world.views[:], world.view = ["main"], None
     world.root = NodeCore(world, "Root", None, "Root")
     world.context[:] = [world.root]
     world.modified = False

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.nuke_standin import creation, scripts
+from tests.fakes.nuke_standin import creation, ops_views, scripts
 from tests.fakes.nuke_standin.callbacks import Callbacks
 from tests.fakes.nuke_standin.imports import as_in_nuke
 from tests.fakes.nuke_standin.mainthread import MainThreadQueue
@@ -192,11 +192,16 @@ class Session:
     def open(self, path: str | Path) -> None:
         self.nuke.scriptOpen(str(path))
 
-    def evaluate(self, node: Any, frame: int | None = None) -> Any:
+    def set_views(self, *views: str) -> None:
+        """Set the views up in the project settings; the first one is the hero view."""
+        ops_views.set_views(self.world, views)
+
+    def evaluate(self, node: Any, frame: int | None = None, view: str | None = None) -> Any:
         """The picture a Viewer would show: see `image.Image`."""
         from tests.fakes.nuke_standin.evaluate import image_of
 
-        return image_of(core_of(node), self.nuke.frame() if frame is None else frame)
+        with ops_views.at_view(self.world, view):
+            return image_of(core_of(node), self.nuke.frame() if frame is None else frame)
 
     # -- start-up -------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class World:
     formats: list[Any] = field(default_factory=list)
     knob_defaults: dict[str, str] = field(default_factory=dict)
     views: list[str] = field(default_factory=lambda: ["main"])
+    view: str | None = None
     clipboard: str = ""
     answers: list[Any] = field(default_factory=list)
     messages: list[tuple[str, str]] = field(default_factory=list)
