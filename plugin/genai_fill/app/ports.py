@@ -53,12 +53,15 @@ class NodeState:
 
 @dataclass(frozen=True)
 class ScriptState:
-    """The script around the node. ``path`` is empty when it was never saved."""
+    """The script around the node. ``path`` is empty when it was never saved.
+
+    ``views`` are the names of its views; more than one in a stereo script.
+    """
 
     path: str
     current_frame: int
     colour: ColourSettings
-    view: str = "main"
+    views: tuple[str, ...] = ("main",)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class NodeInputs:
 
     ``plate_range`` is None when no plate is connected. ``plate`` and ``matte`` are given
     when the input is just a Read whose files hold the working space already. ``optional``
-    are the names of the optional inputs that are connected.
+    are the names of the optional inputs that are connected. ``view`` is the view that is
+    filled. ``needs_one_view`` names which of plate and matte are another picture in another
+    view of the script: a fill makes one picture, and would show it in all of them.
     """
 
     plate_range: FrameRange | None
@@ -84,6 +89,8 @@ class NodeInputs:
     plate: Footage | None = None
     matte: Footage | None = None
     optional: tuple[str, ...] = ()
+    view: str = "main"
+    needs_one_view: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

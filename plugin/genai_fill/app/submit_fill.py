@@ -132,6 +132,7 @@ class SubmitFill:
                 f"The matte input of {node.name} is not connected.",
                 hint="Connect a roto matte that is 1 where something new goes.",
             )
+        _require_one_view(node, script, inputs)
         settings = self._settings.load()
         form = node.form
         return _Plan(
@@ -211,14 +212,14 @@ class SubmitFill:
                 spooled.plate.path_pattern,
                 spooled.plate.frame_range,
                 colorspace=colour.working_space,
-                view=plan.script.view,
+                view=plan.inputs.view,
             ),
             matte=MatteRef(
                 spooled.matte.path_pattern,
                 spooled.matte.frame_range,
                 channel=spooled.matte.channel,
                 invert=plan.node.matte_invert,
-                view=plan.script.view,
+                view=plan.inputs.view,
             ),
             frame_range=plan.frames,
             engine_id=engine.id,
@@ -242,7 +243,7 @@ class SubmitFill:
             inputs=tuple(
                 ref
                 for one, pattern in spooled.inputs
-                for ref in one.refs(pattern, colorspace=colour.working_space, view=plan.script.view)
+                for ref in one.refs(pattern, colorspace=colour.working_space, view=plan.inputs.view)
             ),
         )
 
@@ -259,6 +260,21 @@ class SubmitFill:
         self._host.set_job(uuid, job.id)
         self._host.remember(uuid, self._host.node(uuid).takes.with_job(job))
         self._host.say(uuid, "Waiting to start" if job.state is JobState.QUEUED else "Filling")
+
+
+def _require_one_view(node: NodeState, script: ScriptState, inputs: NodeInputs) -> None:
+    if not inputs.needs_one_view:
+        return
+    names = " and ".join(inputs.needs_one_view)
+    raise InvalidRequest(
+        f"This script has the views {_listed(script.views)}, and {node.name} fills one picture "
+        "at a time.",
+        hint=f"Put OneView before its {names}, and JoinViews after it.",
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _frames_around(plan: _Plan, engine: EngineDescription) -> FillFrames:

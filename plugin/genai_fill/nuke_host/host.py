@@ -10,7 +10,15 @@ import nuke
 from genai_fill.app.ports import NodeInputs, NodeState, OptionalInput, ScriptState
 from genai_fill.domain.heroes import HeroList
 from genai_fill.domain.takes import KnownTake, TakeList
-from genai_fill.nuke_host import graph, knobs, optional_inputs, plates, selection, status
+from genai_fill.nuke_host import (
+    graph,
+    knobs,
+    optional_inputs,
+    plates,
+    selection,
+    status,
+    views,
+)
 from genai_fill.nuke_host.colour import colour_settings
 from genai_fill.nuke_host.editing import undo_step, unnoticed, without_undo
 from genai_fill.nuke_host.fill_nodes import all_fill_nodes, inner
@@ -81,7 +89,7 @@ class NukeHost:
         """Return the script's state."""
         root = nuke.root()
         path = "" if root.name() == "Root" else root.name().replace("\\", "/")
-        return ScriptState(path, int(nuke.frame()), colour_settings(), _view())
+        return ScriptState(path, int(nuke.frame()), colour_settings(), views.script_views())
 
     def inputs(self, uuid: str) -> NodeInputs:
         """Return what is connected to the node."""
@@ -96,6 +104,8 @@ class NukeHost:
                 footage_of(plate),
                 footage_of(matte, channel=channel) if matte is not None else None,
                 optional_inputs.connected_names(node),
+                views.view_of(node),
+                views.needs_one_view(node),
             )
 
     def output_directory(self, uuid: str) -> str:
@@ -158,24 +168,14 @@ class NukeHost:
     def spool_plate(self, uuid: str, path_pattern: str, frame: int) -> None:
         """Render one frame of the plate to EXR: working space as it is, full bbox."""
         with self._nodes.using(uuid) as node:
-            plates.spool_plate(node, path_pattern, frame, _view())
+            plates.spool_plate(node, path_pattern, frame, views.view_of(node))
 
     def spool_matte(self, uuid: str, path_pattern: str, frame: int) -> None:
         """Render one frame of the matte to the alpha channel of an EXR."""
         with self._nodes.using(uuid) as node:
-            plates.spool_matte(node, path_pattern, frame, _view())
+            plates.spool_matte(node, path_pattern, frame, views.view_of(node))
 
     def spool_input(self, uuid: str, role: InputRole, path_pattern: str, frame: int) -> None:
         """Render one frame of an optional input to EXR, the channels that ``role`` needs."""
         with self._nodes.using(uuid) as node:
-            plates.spool_input(node, role, path_pattern, frame, _view())
-
-
-def _view() -> str:
-    """Return the view to fill: the only one, or the script's hero view."""
-    views = [str(view) for view in nuke.views()]
-    if len(views) == 1:
-        return views[0]
-    hero: Any = nuke.root().knob("hero_view")
-    name = str(hero.value()) if hero is not None else ""
-    return name if name in views else (views[0] if views else "main")
+            plates.spool_input(node, role, path_pattern, frame, views.view_of(node))

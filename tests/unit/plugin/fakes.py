@@ -130,6 +130,7 @@ class FakeHost:
         self.selection: str | None = None
         self.path = "/shots/sh010/comp_v001.nk"
         self.frame = 1003
+        self.views = ("main",)
         self.said: dict[str, list[tuple[str, bool]]] = defaultdict(list)
         self.shown: list[tuple[int | None, bool]] = []
         self.reloads = 0
@@ -166,7 +167,7 @@ class FakeHost:
         return self.states[uuid]
 
     def script(self) -> ScriptState:
-        return ScriptState(self.path, self.frame, ColourSettings("", "ACEScg"))
+        return ScriptState(self.path, self.frame, ColourSettings("", "ACEScg"), self.views)
 
     def inputs(self, uuid) -> NodeInputs:
         self.node(uuid)

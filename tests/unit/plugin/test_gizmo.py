@@ -59,6 +59,13 @@ def test_every_knob_has_words_for_the_artist(text):
         assert re.search(r' t "[A-Z].+?\."', line), line
 
 
+def test_no_label_says_view_which_is_an_eye_in_nuke(text):
+    labels = re.findall(r'addUserKnob \{\d+ \S+ l (?:"([^"]*)"|(\S+))', text)
+    words = {word for pair in labels for label in pair for word in label.split()}
+    assert "show" in words
+    assert not words & {"view", "views"}
+
+
 def test_inputs_are_numbered_and_named(tmp_path):
     with comp(tmp_path) as (_, node):
         inputs = {inner.name(): inner for inner in node.nodes() if inner.Class() == "Input"}

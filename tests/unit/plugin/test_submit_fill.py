@@ -176,6 +176,33 @@ def test_an_input_that_is_not_connected_is_said_by_name(inputs, word):
     assert rig.folders.made == []
 
 
+@pytest.mark.parametrize(
+    ("views", "said", "inputs", "where"),
+    [
+        (("left", "right"), "left and right", ("plate", "matte"), "plate and matte"),
+        (("a", "b", "c"), "a, b and c", ("matte",), "matte"),
+    ],
+)
+def test_inputs_that_differ_by_view_are_refused_by_name(views, said, inputs, where):
+    rig = Rig()
+    rig.host.add()
+    rig.host.views = views
+    rig.host.connected["u1"] = NodeInputs(FrameRange(1, 2), True, needs_one_view=inputs)
+    with pytest.raises(InvalidRequest, match=f"views {said}, and GenAIFill1 fills one") as caught:
+        submit(rig)
+    assert caught.value.hint == f"Put OneView before its {where}, and JoinViews after it."
+    assert rig.folders.made == []
+
+
+def test_the_view_that_is_filled_goes_along():
+    rig = Rig()
+    rig.host.add()
+    rig.host.connected["u1"] = NodeInputs(FrameRange(1001, 1004), True, view="right")
+    submit(rig)
+    (request,) = rig.backend.requests
+    assert (request.plate.view, request.matte.view) == ("right", "right")
+
+
 def test_an_unsaved_script_is_asked_to_be_saved():
     rig = Rig()
     rig.host.add()
