@@ -17,7 +17,7 @@ class DiskTakeFiles:
         """Whether a frame is on disk."""
         try:
             return Path(path).is_file()
-        except ValueError:  # a null character, which no file's name has
+        except (OSError, ValueError):  # a folder of somebody else's, or a null character
             return False
 
     def summary(self, recipe_path: str) -> str:

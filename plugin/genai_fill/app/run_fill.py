@@ -6,14 +6,29 @@ from contextlib import suppress
 
 from genai_fill.app.bring_in_take import ABSENT_S, BringInTake
 from genai_fill.app.follow_job import FollowJob
-from genai_fill.app.ports import Clock, Host, SettingsSource, SpoolFolders, TakeFiles
+from genai_fill.app.ports import (
+    Clock,
+    Host,
+    NodeState,
+    SettingsSource,
+    SpoolFolders,
+    TakeFiles,
+)
 from genai_fill.app.submit_fill import SubmitFill
 from genai_fill.app.tidy_spool import folders_of
 from genai_fill.app.watch import FillStopped, FillWatch, Stage
 from genai_fill.domain.eta import SmoothedEta
-from genai_fill.domain.status_text import error_text, final_text, progress_text, queue_text
+from genai_fill.domain.status_text import (
+    error_text,
+    final_text,
+    gap_text,
+    progress_text,
+    queue_text,
+)
+from genai_fill.domain.takes import TakeList
 from genai_fill_contract.errors import GenAIFillError, JobNotFound, NodeGone
 from genai_fill_contract.job import EventKind, Job, JobEvent, JobState, Progress
+from genai_fill_contract.plate import path_at
 
 SAY_INTERVAL_S = 0.5
 """How often the node's status text changes at most."""
@@ -68,8 +83,7 @@ class RunFill:
         try:
             return self._see_through(uuid, job_id, watch, show=False)
         except JobNotFound:
-            self._host.run_on_main(lambda: self._host.set_job(uuid, ""))
-            self._say(uuid, final_text(JobState.LOST, ()))
+            self._host.run_on_main(lambda: self._let_go(uuid, job_id))
             watch.report(Stage("", state=JobState.LOST))
             return None
         except GenAIFillError as error:
@@ -97,14 +111,13 @@ class RunFill:
             if job.state in (JobState.FAILED, JobState.CANCELLED):
                 # Nothing will ever come of these, and five tries would leave five of them.
                 takes = takes.without_unmade(job.id)
-            if node.chosen is not None and takes.get(node.chosen) is None:
-                self._host.show_take(uuid, None, undoable=False)
+            gaps = self._settle(node, takes, job.id)
             if takes != node.takes:
                 self._host.remember(uuid, takes)
             if job.error is not None:
                 self._host.say(uuid, error_text(job.error.to_error()), is_error=True)
             else:
-                self._host.say(uuid, final_text(job.state, job.takes))
+                self._host.say(uuid, f"{final_text(job.state, job.takes)} {gaps}".strip())
 
         with suppress(NodeGone):  # it is told when the node comes back and asks for its job
             self._host.run_on_main(on_node)
@@ -112,6 +125,30 @@ class RunFill:
         if job.state is not JobState.LOST and not self._settings.load().spool.keep:
             for folder in folders_of(job.request):
                 self._folders.discard(folder)
+
+    def _let_go(self, uuid: str, job_id: str) -> None:
+        """Forget a job that the backend does not know any more."""
+        self._host.set_job(uuid, "")
+        node = self._host.node(uuid)
+        gaps = self._settle(node, node.takes, job_id)
+        self._host.say(uuid, f"{final_text(JobState.LOST, ())} {gaps}".strip())
+
+    def _settle(self, node: NodeState, takes: TakeList, job_id: str) -> str:
+        """Show a take of a job that has ended as it stays, or the plate if it has none.
+
+        Nothing more will come: from now on a missing frame is an error. Returns what is to
+        be said of frames that the take shown has not.
+        """
+        if node.chosen is None:
+            return ""
+        shown = takes.get(node.chosen)
+        if shown is None or shown.take.job_id == job_id:
+            self._host.show_take(node.uuid, shown, undoable=False)
+        if shown is None:
+            return ""
+        pattern = shown.take.path_pattern
+        missing = [f for f in shown.missing if not self._files.has(path_at(pattern, f))]
+        return gap_text(shown.label, missing)
 
     def _say(self, uuid: str, text: str) -> None:
         self._host.run_on_main(lambda: self._host.say(uuid, text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from genai_fill.domain.eta import duration_in_words
 from genai_fill.domain.frame_ranges import frames_in_words
 from genai_fill_contract.errors import GenAIFillError
@@ -13,6 +15,8 @@ _FINAL_WORDS = {
     JobState.FAILED: "Failed.",
     JobState.LOST: "The backend lost the job. Finished frames are still there. Generate again.",
 }
+
+_GAP_END = ": the plate shows there."
 
 
 def progress_text(phase: str, fraction: float | None, eta_s: float | None) -> str:
@@ -39,6 +43,20 @@ def final_text(state: JobState, takes: tuple[Take, ...]) -> str:
     versions = ", ".join(f"v{take.version:03d}" for take in takes)
     frames = frames_in_words(frame for take in takes for frame in take.frames_done)
     return f"Done: {versions}, frames {frames}." if frames else f"Done: {versions}."
+
+
+def gap_text(label: str, missing: Iterable[int]) -> str:
+    """Return what the node says of a take that lacks frames; empty if it lacks none."""
+    frames = tuple(missing)
+    if not frames:
+        return ""
+    plural = "s" if len(frames) > 1 else ""
+    return f"{label} has no frame{plural} {frames_in_words(frames)}{_GAP_END}"
+
+
+def tells_of_gap(text: str) -> bool:
+    """Whether a text ends with what `gap_text` says."""
+    return text.endswith(_GAP_END)
 
 
 def error_text(error: GenAIFillError) -> str:

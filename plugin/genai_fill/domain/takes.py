@@ -7,13 +7,14 @@ of the node. Pixels are never in it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from genai_fill_contract import codec
 from genai_fill_contract.errors import MalformedMessage
 from genai_fill_contract.fill import FillRequest, OptionValue
 from genai_fill_contract.job import Job
+from genai_fill_contract.plate import FrameRange
 from genai_fill_contract.take import Take
 
 NO_TAKE = "none"
@@ -41,6 +42,36 @@ class KnownTake:
         """How the take is called on the node: ``v003``, or ``v003 #7`` for a second v003."""
         version = f"v{self.take.version:03d}"
         return version if self.number == self.take.version else f"{version} #{self.number}"
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The frames of its range that it has not."""
+        done = set(self.take.frames_done)
+        return tuple(frame for frame in self.take.frame_range if frame not in done)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a take is read: for which frames, and whether one whose file is missing is an error.
+
+    Where it is none, such a frame shows the plate.
+    """
+
+    frames: FrameRange
+    missing_is_error: bool
+
+
+def reading_of(take: Take, made: Collection[int], *, growing: bool) -> Reading:
+    """Return how to read a take that has the frames ``made``.
+
+    While it is ``growing``, any frame may be still to come. Afterwards a frame that was made
+    and is not there must stop a render: the plate in its place looks finished. A take that
+    ends early is read as far as it goes, and one with gaps cannot tell them from lost files.
+    """
+    if growing or not made:
+        return Reading(take.frame_range, missing_is_error=False)
+    frames = FrameRange(min(made), max(made))
+    return Reading(frames, missing_is_error=len(frames) == len(made))
 
 
 @dataclass(frozen=True)
@@ -77,7 +108,8 @@ class TakeList:
         """Return the list with one take added, or brought up to date."""
         for position, known in enumerate(self.takes):
             if (known.take.job_id, known.take.index) == (take.job_id, take.index):
-                updated = replace(known, take=take)
+                # What a backend that has lost the job said last may be older than the events.
+                updated = replace(known, take=_with_frames(take, set(known.take.frames_done)))
                 return TakeList((*self.takes[:position], updated, *self.takes[position + 1 :]))
         used = {known.number for known in self.takes}
         number = take.version if take.version not in used else max(used) + 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from genai_fill.domain.status_text import tells_of_gap
 from genai_fill.nuke_host.editing import html_escaped, tcl_escaped
+from genai_fill.nuke_host.knobs import read_value
 
 _LABEL_WIDTH = 44
 
@@ -27,6 +29,18 @@ def say(node: Any, text: str, *, is_error: bool) -> None:
         if str(label.value() or "") != wanted:
             label.setValue(wanted)
         ours.setValue(wanted)
+
+
+def tell_of_gaps(node: Any, text: str) -> None:
+    """Say which frames the take shown has not; empty takes back what was said of another.
+
+    Never over an error: that one is to be read first.
+    """
+    status = node.knob("status")
+    if status is None or read_value(node, "said_label", ""):
+        return
+    if text or tells_of_gap(str(status.value())):
+        status.setValue(html_escaped(text) or " ")
 
 
 def _label_of(text: str) -> str:

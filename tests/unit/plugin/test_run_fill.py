@@ -4,6 +4,7 @@ import pytest
 
 from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport
 from genai_fill_contract.job import EventKind, JobState
+from genai_fill_contract.plate import path_at
 from tests.unit.plugin.rig import Rig
 
 
@@ -300,6 +301,23 @@ def test_a_cancelled_job_says_so():
     job = generate(rig)
     assert job.state is JobState.CANCELLED
     assert rig.host.said["u1"][-1] == ("Cancelled.", False)
+
+
+def test_a_cancelled_job_says_which_frames_its_take_has_not():
+    rig = Rig()
+    rig.host.add()
+
+    def cancel(event):
+        if event.id == 4:
+            rig.backend.cancel(event.job_id)
+            take = rig.backend.jobs[event.job_id].takes[0]
+            rig.files.gone = {path_at(take.path_pattern, frame) for frame in (1002, 1003, 1004)}
+
+    rig.backend.on_event = cancel
+    generate(rig)
+    text = "Cancelled. v001 has no frames 1002-1004: the plate shows there."
+    assert rig.host.said["u1"][-1] == (text, False)
+    assert rig.host.shown[-1] == (1, False)
 
 
 def test_progress_and_eta_are_told():

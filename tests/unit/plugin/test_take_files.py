@@ -72,6 +72,7 @@ def test_a_frame_is_there_or_not(tmp_path):
     assert not files.has(str(tmp_path / "b.exr"))
     assert not files.has(str(tmp_path))
     assert not files.has("a\0b")
+    assert not files.has(str(tmp_path / ("x" * 5000)))  # which no disk can look for
 
 
 # --- sweeping ------------------------------------------------------------------------------
