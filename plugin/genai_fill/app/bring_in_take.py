@@ -86,7 +86,7 @@ class BringInTake:
         if takes != node.takes:
             self._host.remember(self._uuid, takes)
         ours = takes.of_job(self._job_id)
-        first = next((known for known in ours if known.take.frames_done), None)
+        first = next((k for k in ours if k.take.frames_done and not k.off_list), None)
         if self._show and first is not None:
             self._show = False
             if node.chosen == self._chosen_before:

@@ -13,7 +13,7 @@ def known_take(host: Host, uuid: str, number: int) -> KnownTake:
     """Return a take of a node; raises `InvalidRequest` when the node has none such."""
     node = host.node(uuid)
     take = node.takes.get(number)
-    if take is None:
+    if take is None or take.off_list:
         raise InvalidRequest(
             f"{node.name} has no take {number}.", hint="Choose one of the takes in the list."
         )
@@ -27,7 +27,11 @@ def choose_take(host: Host, uuid: str, number: int | None) -> None:
 
 
 def forget_take(host: Host, uuid: str, number: int) -> None:
-    """Take it off the list; the files stay. The plate is shown if it was the one shown."""
+    """Take it off the list; the files stay. The plate is shown if it was the one shown.
+
+    Undoing that shows it again, and puts it back on the list. The list itself is no part of
+    the undo history, or else undo would lose the takes that were made since.
+    """
     known_take(host, uuid, number)
     node = host.node(uuid)
     if node.chosen == number:

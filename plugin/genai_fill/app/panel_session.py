@@ -294,7 +294,7 @@ class PanelSession:
         except GenAIFillError as error:
             return dataclasses.replace(empty, error=ErrorReport.of(error))
         if self._backend == CONNECTED:
-            self._pictures.want(node.takes.takes)
+            self._pictures.want(node.takes.listed)
             self._want_preview(node)
         return panel_state(
             node,

@@ -78,7 +78,7 @@ def take_rows(node: NodeState, pictures: Mapping[TakeKey, bytes]) -> tuple[TakeR
             thumbnail_png=pictures.get(take_key(known), b""),
             summary=known.summary,
         )
-        for known in reversed(node.takes.takes)
+        for known in reversed(node.takes.listed)
     )
 
 

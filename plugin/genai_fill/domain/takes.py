@@ -27,6 +27,8 @@ class KnownTake:
 
     ``number`` tells takes of one node apart. It is the version on disk unless the node wrote
     to two places and the version is taken. ``summary`` is what the engine says of the result.
+    ``off_list`` is set when the artist took it off the list: it stays known, since undo can
+    bring it back into the picture, and then it is on the list again.
     """
 
     number: int
@@ -36,6 +38,7 @@ class KnownTake:
     negative_prompt: str = ""
     engine_options: Mapping[str, OptionValue] = field(default_factory=dict)
     summary: str = ""
+    off_list: bool = False
 
     @property
     def label(self) -> str:
@@ -80,6 +83,11 @@ class TakeList:
 
     takes: tuple[KnownTake, ...] = ()
 
+    @property
+    def listed(self) -> tuple[KnownTake, ...]:
+        """The takes that the artist sees."""
+        return tuple(known for known in self.takes if not known.off_list)
+
     def get(self, number: int) -> KnownTake | None:
         """Return the take of that number, or None."""
         return next((known for known in self.takes if known.number == number), None)
@@ -95,7 +103,7 @@ class TakeList:
 
     def labels(self) -> tuple[str, ...]:
         """Return the entries of the ``take`` knob."""
-        return (NO_TAKE, *(known.label for known in self.takes))
+        return (NO_TAKE, *(known.label for known in self.listed))
 
     def with_job(self, job: Job) -> TakeList:
         """Return the list with a job's takes added, or brought up to date."""
@@ -161,8 +169,20 @@ class TakeList:
         )
 
     def without(self, number: int) -> TakeList:
-        """Return the list without a take. Its files stay on disk."""
-        return TakeList(tuple(known for known in self.takes if known.number != number))
+        """Return the list with a take taken off it. Its files stay on disk."""
+        return self._with_off_list(number, off_list=True)
+
+    def with_listed(self, number: int) -> TakeList:
+        """Return the list with a take that was taken off put back on it."""
+        return self._with_off_list(number, off_list=False)
+
+    def _with_off_list(self, number: int, *, off_list: bool) -> TakeList:
+        return TakeList(
+            tuple(
+                replace(known, off_list=off_list) if known.number == number else known
+                for known in self.takes
+            )
+        )
 
 
 def _with_frames(take: Take, more: set[int]) -> Take:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from genai_fill.domain.status_text import gap_text
@@ -10,22 +11,39 @@ from genai_fill.domain.takes import NO_TAKE, KnownTake, reading_of
 from genai_fill.nuke_host import status
 from genai_fill.nuke_host.editing import tcl_escaped, unnoticed
 from genai_fill.nuke_host.fill_nodes import inner
-from genai_fill.nuke_host.knobs import read_value
+from genai_fill.nuke_host.knobs import keep_shown, read_value
+from genai_fill.nuke_host.shown import PLATE_SHOWN, is_of, shown_file
 from genai_fill_contract.plate import path_at
 from genai_fill_contract.take import Take
 
 PLATE, MATTE = 0, 1
 """The numbers of the node's inputs."""
 
+_UNUSED: Mapping[str, object] = {
+    "file": "",
+    "first": 1,
+    "last": 1,
+    "origfirst": 1,
+    "origlast": 1,
+    "before": "black",
+    "after": "black",
+    "on_error": "black",
+}
+"""The inner Read while no take is shown. The report reads it even then: it must be no error."""
+
 
 def show_take(node: Any, take: KnownTake | None) -> None:
     """Point the inner Read at a take and let it through; None lets the plate through."""
-    read, gaps = inner(node, "TakeRead"), ""
-    if take is None:
-        read["on_error"].setValue("black")  # the report reads it on, whatever became of its files
-    else:
+    read, switch, gaps = inner(node, "TakeRead"), inner(node, "TakeSwitch"), ""
+    keep_shown(node)
+    # Always from the beginning, so that an undo step holds the whole of what was shown before.
+    # What a job has shown meanwhile is in no step: else the file of one take would come back
+    # with the range of another.
+    switch["which"].setValue(0)
+    _set_all(read, _UNUSED)
+    if take is not None:
         gaps = _point_read(node, read, take)
-    inner(node, "TakeSwitch")["which"].setValue(0 if take is None else 1)
+        switch["which"].setValue(1)
     label = NO_TAKE if take is None else take.label
     if node["take"].value() != label:
         node["take"].setValue(label)
@@ -35,11 +53,8 @@ def show_take(node: Any, take: KnownTake | None) -> None:
 
 def shows(node: Any, take: KnownTake | None) -> bool:
     """Whether the node shows this take (None: the plate) already."""
-    through = int(inner(node, "TakeSwitch")["which"].value())
-    if take is None:
-        return through == 0
-    file = inner(node, "TakeRead")["file"].value()
-    return through == 1 and file == tcl_escaped(take.take.path_pattern)
+    file = shown_file(node)
+    return file == PLATE_SHOWN if take is None else is_of(file, take)
 
 
 def _point_read(node: Any, read: Any, take: KnownTake) -> str:
@@ -51,22 +66,29 @@ def _point_read(node: Any, read: Any, take: KnownTake) -> str:
     reading = reading_of(take.take, made, growing=growing)
     frames = reading.frames
     outside = "hold" if _is_still(node, take) else "black"
-    read["file"].setValue(tcl_escaped(take.take.path_pattern))
-    for knob, value in (
-        ("first", int(frames.first)),
-        ("last", int(frames.last)),
-        ("origfirst", int(frames.first)),
-        ("origlast", int(frames.last)),
-        ("origset", True),
-        ("before", outside),
-        ("after", outside),
-        ("on_error", "error" if reading.missing_is_error else "black"),
-        ("raw", True),
-        ("localizationPolicy", "off"),
-    ):
-        read[knob].setValue(value)
+    _set_all(
+        read,
+        {
+            "file": tcl_escaped(take.take.path_pattern),
+            "first": int(frames.first),
+            "last": int(frames.last),
+            "origfirst": int(frames.first),
+            "origlast": int(frames.last),
+            "origset": True,
+            "before": outside,
+            "after": outside,
+            "on_error": "error" if reading.missing_is_error else "black",
+            "raw": True,
+            "localizationPolicy": "off",
+        },
+    )
     read["reload"].execute()
     return "" if growing else gap_text(take.label, set(take.take.frame_range) - made)
+
+
+def _set_all(read: Any, values: Mapping[str, object]) -> None:
+    for knob, value in values.items():
+        read[knob].setValue(value)
 
 
 def _frames_made(take: Take) -> frozenset[int]:

@@ -10,8 +10,9 @@ from genai_fill.app.panel_state import FillForm
 from genai_fill.app.ports import NodeState
 from genai_fill.domain.heroes import HeroList, decode_heroes, encode_heroes
 from genai_fill.domain.takes import NO_TAKE, TakeList, decode_takes, encode_takes
-from genai_fill.nuke_host.editing import first_word
+from genai_fill.nuke_host.editing import first_word, without_undo
 from genai_fill.nuke_host.fill_nodes import UUID_KNOB
+from genai_fill.nuke_host.shown import PLATE_SHOWN, is_of, shown_file
 from genai_fill_contract.errors import ConfigError, NukeFailed
 from genai_fill_contract.fill import OptionValue
 
@@ -87,8 +88,26 @@ def _options_text(options: object) -> str:
 
 
 def read_takes(node: Any) -> TakeList:
-    """Return the takes that the node keeps; raises `MalformedMessage`."""
-    return decode_takes(str(read_value(node, "take_list", "")))
+    """Return the takes that the node keeps; raises `MalformedMessage`.
+
+    The one that the node shows is on the list: undo brings back the picture of a take that was
+    taken off, and what is seen can be chosen.
+    """
+    takes = decode_takes(str(read_value(node, "take_list", "")))
+    file = shown_file(node)
+    for known in takes.takes:
+        if known.off_list and is_of(file, known):
+            return takes.with_listed(known.number)
+    return takes
+
+
+def keep_shown(node: Any) -> None:
+    """Have the take that the node shows stay on the list when another one is shown."""
+    takes = read_takes(node)
+    text = encode_takes(takes)
+    if takes != decode_takes(str(read_value(node, "take_list", ""))):
+        with without_undo():
+            node["take_list"].setValue(text)
 
 
 def write_takes(node: Any, takes: TakeList) -> None:
@@ -114,13 +133,13 @@ def write_heroes(node: Any, heroes: HeroList) -> None:
 
 
 def offer_takes(node: Any, takes: TakeList) -> None:
-    """Put the takes into the chooser; a take that is no longer there falls back to none."""
+    """Put the takes into the chooser; one that is not there any more gives way to what is shown."""
     knob = node["take"]
     chosen = first_word(str(knob.value() or NO_TAKE))
     labels = list(takes.labels())
     if list(knob.values()) != labels:
         knob.setValues(labels)
-    wanted = chosen if chosen in labels else NO_TAKE
+    wanted = chosen if chosen in labels else _shown_label(node, takes)
     if knob.value() != wanted:
         knob.setValue(wanted)
 
@@ -129,6 +148,25 @@ def chosen_number(node: Any, takes: TakeList) -> int | None:
     """Return the number of the take that the chooser names, or None."""
     known = takes.by_label(first_word(str(read_value(node, "take", NO_TAKE))))
     return None if known is None else known.number
+
+
+def shown_number(node: Any, takes: TakeList) -> int | None:
+    """Return the number of the take that the node shows, or None for the plate.
+
+    The picture says it, not the chooser, which undo may leave behind. The chooser is asked
+    where the picture cannot tell: somebody moved the files, or took out what is inside.
+    """
+    file = shown_file(node)
+    if file == PLATE_SHOWN:
+        return None
+    known = next((known for known in takes.takes if is_of(file, known)), None)
+    return chosen_number(node, takes) if known is None else known.number
+
+
+def _shown_label(node: Any, takes: TakeList) -> str:
+    number = shown_number(node, takes)
+    known = None if number is None else takes.get(number)
+    return NO_TAKE if known is None or known.off_list else known.label
 
 
 def offer_engines(node: Any, engine_ids: list[str]) -> None:
@@ -190,7 +228,7 @@ def read_node(node: Any) -> NodeState:
         name=node.fullName(),
         form=read_form(node),
         takes=takes,
-        chosen=chosen_number(node, takes),
+        chosen=shown_number(node, takes),
         job_id=str(read_value(node, "job_id", "")),
         matte_invert=bool(read_value(node, "matte_invert", False)),
         output_directory=str(read_value(node, "output_directory", "")).strip(),

@@ -12,8 +12,14 @@ from genai_fill.domain.frame_ranges import (
 from genai_fill.domain.output_paths import PathFields, output_place, safe_name
 from genai_fill.domain.reachable import is_under
 from genai_fill.domain.seeds import MAX_NODE_SEED, roll_seed, seed_for_generate
-from genai_fill.domain.status_text import final_text, progress_text, queue_text
-from genai_fill.domain.takes import TakeList, decode_takes, encode_takes
+from genai_fill.domain.status_text import (
+    final_text,
+    gap_text,
+    progress_text,
+    queue_text,
+    tells_of_gap,
+)
+from genai_fill.domain.takes import TakeList, decode_takes, encode_takes, reading_of
 from genai_fill_contract.errors import (
     ConfigError,
     MalformedMessage,
@@ -243,6 +249,52 @@ def test_finished_frames_are_kept_in_order_and_within_the_range():
 def test_forgetting_a_take_leaves_the_others():
     takes = TakeList().with_job(job(versions=(1, 2, 3))).without(2)
     assert takes.labels() == ("none", "v001", "v003")
+
+
+def test_a_forgotten_take_is_still_known_and_can_come_back():
+    takes = TakeList().with_job(job(versions=(1, 2))).without(1)
+    assert [known.number for known in takes.listed] == [2]
+    assert decode_takes(encode_takes(takes)) == takes
+    again = takes.with_job(job(versions=(1, 2))).with_frames("j1", 0, [4])
+    assert again.labels() == ("none", "v002")
+    assert again.get(1).take.frames_done == (4,)
+    assert again.with_listed(1).labels() == ("none", "v001", "v002")
+    assert takes.with_job(job("j2", versions=(1,))).labels() == ("none", "v002", "v001 #3")
+
+
+def test_a_job_that_is_told_late_takes_no_frames_away():
+    takes = TakeList().with_job(job()).with_frames("j1", 0, [1, 2]).with_job(job())
+    assert takes.get(1).take.frames_done == (1, 2)
+    assert takes.get(1).missing == (3, 4, 5, 6, 7, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("made", "growing", "frames", "missing_is_error"),
+    [
+        (range(1, 10), False, "1-9", True),
+        (range(1, 10), True, "1-9", False),
+        ((3, 4, 5), False, "3-5", True),
+        ((3, 4, 5), True, "1-9", False),
+        ((3, 5), False, "3-5", False),
+        ((4,), False, "4", True),
+        ((), False, "1-9", False),
+    ],
+)
+def test_a_missing_file_is_an_error_only_where_nothing_else_can_be_meant(
+    made, growing, frames, missing_is_error
+):
+    take = TakeList().with_job(job()).get(1).take
+    reading = reading_of(take, frozenset(made), growing=growing)
+    assert (str(reading.frames), reading.missing_is_error) == (frames, missing_is_error)
+
+
+def test_gaps_are_told_in_words():
+    assert gap_text("v001", []) == ""
+    assert gap_text("v001", [4]) == "v001 has no frame 4: the plate shows there."
+    text = gap_text("v002", [7, 4, 5])
+    assert text == "v002 has no frames 4-5, 7: the plate shows there."
+    assert tells_of_gap(f"Cancelled. {text}")
+    assert not tells_of_gap("Cancelled.")
 
 
 def test_takes_of_a_job_come_in_its_order():

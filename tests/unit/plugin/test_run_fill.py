@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport
+from genai_fill.app.choose_take import forget_take
+from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport, NodeGone
 from genai_fill_contract.job import EventKind, JobState
 from genai_fill_contract.plate import path_at
 from tests.unit.plugin.rig import Rig
@@ -291,6 +292,19 @@ def test_a_node_renamed_in_the_middle_still_gets_its_frames():
     rig.backend.on_event = rename
     generate(rig)
     assert rig.host.node("u1").name == "Hero"
+    assert len(frames_of(rig)) == 4
+
+
+def test_a_take_that_is_forgotten_while_it_is_made_stays_forgotten():
+    rig = Rig()
+    rig.host.add(form={"takes": 2})
+    rig.backend.on_event = lambda event: (
+        forget_take(rig.host, "u1", 1) if event.kind is EventKind.LOG else None
+    )
+    generate(rig)
+    node = rig.host.node("u1")
+    assert [known.label for known in node.takes.listed] == ["v002"]
+    assert node.chosen == 2
     assert len(frames_of(rig)) == 4
 
 
