@@ -59,8 +59,8 @@ def shows(node: Any, take: KnownTake | None) -> bool:
 
 def _point_read(node: Any, read: Any, take: KnownTake) -> str:
     """Let the Read read a take; return what is to be said of frames that it has not."""
-    # Setting the file does not tell Nuke the range; reading it from disk would, but frames
-    # are still to come. So everything is said outright.
+    # Setting the file does not tell Nuke the range or the format; reading it from disk would,
+    # but frames are still to come. So everything is said outright.
     growing = read_value(node, "job_id", "") == take.take.job_id
     made = frozenset(take.take.frames_done) if growing else _frames_made(take.take)
     reading = reading_of(take.take, made, growing=growing)
@@ -82,6 +82,9 @@ def _point_read(node: Any, read: Any, take: KnownTake) -> str:
             "localizationPolicy": "off",
         },
     )
+    plate = node.input(PLATE)
+    if plate is not None:
+        read["format"].setValue(plate.format())  # or black frames have the script's
     read["reload"].execute()
     return "" if growing else gap_text(take.label, set(take.take.frame_range) - made)
 
