@@ -37,21 +37,25 @@ def become_copy(node: Any) -> str:
             knobs.write_takes(node, made)
         node[JOB_KNOB].setValue("")
         node["status"].setValue(" ")
-        show_what_is_chosen(node)
+        # A take whose job is over for this node is read as one that gets no more frames.
+        show_what_is_chosen(node, again=bool(job_id))
     return uuid
 
 
-def show_what_is_chosen(node: Any) -> None:
-    """Make the picture agree with the chooser, which pasted values have set behind its back."""
+def show_what_is_chosen(node: Any, *, again: bool = False) -> None:
+    """Make the picture agree with the chooser, which pasted values have set behind its back.
+
+    ``again``: also where it agrees already.
+    """
     takes = _takes(node)
     if takes is None:
         return
     # Who took something out of the node hears of it when the node is used.
     with without_undo(), suppress(NukeFailed):
-        knobs.offer_takes(node, takes)
         number = knobs.chosen_number(node, takes)
+        knobs.offer_takes(node, takes)
         take = None if number is None else takes.get(number)
-        if not graph.shows(node, take):
+        if again or not graph.shows(node, take):
             graph.show_take(node, take)
 
 

@@ -186,6 +186,10 @@ def test_frames_that_came_when_nobody_listened_are_found_when_the_take_is_chosen
         assert session.pump(20, until=lambda: node["take"].value() == "v001")
         copy = session.copy_paste(node)
         gate.set()
+        first, last, on_error = read_range(copy)
+        # Nobody tells it of more than is on disk now.
+        assert (first, on_error) == (1001, "error")
+        assert last in (1001, 1002)
         assert session.pump(20, until=lambda: node["job_id"].value() == "")
         session.select(copy)
         app.session.follow_selection()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from genai_fill.app.choose_take import forget_take
-from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport, NodeGone
+from genai_fill_contract.errors import BackendLost, ErrorCode, ErrorReport
 from genai_fill_contract.job import EventKind, JobState
 from genai_fill_contract.plate import path_at
 from tests.unit.plugin.rig import Rig
