@@ -17,6 +17,7 @@ from genai_fill_server.engines.cleanplate.encoding import Floats
 from genai_fill_server.service.ports import Shot
 
 Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 
 EMPTY_SHARE = 0.9
 """An edge of which more is exactly black may be the edge of nothing."""
@@ -79,3 +80,27 @@ class Border:
         rows = np.arange(window.y0, window.y1) // self.factor
         columns = np.arange(window.x0, window.x1) // self.factor
         closed |= self.empty[rows[:, None], columns[None, :]]
+
+
+def bars(empty: Mask, hole: Mask) -> Mask:
+    """Return the rows and columns along the edges of a frame that are black all along.
+
+    ``empty`` (h, w) is its empty border; what is under the matte, ``hole``, may be anything.
+    """
+    black, found = empty | hole, np.zeros_like(empty)
+    for seen, marked in ((black, found), (black.T, found.T)):
+        full = seen.mean(axis=1) > EMPTY_SHARE
+        marked[: _leading(full)] = True
+        marked[len(full) - _leading(full[::-1]) :] = True
+    return found
+
+
+def _leading(full: Mask) -> int:
+    """Return how many entries are True before the first that is not."""
+    return len(full) if full.all() else int(np.argmin(full))
+
+
+def outside(data: Window, rows: Places, columns: Places) -> Mask:
+    """Return which pixels (n,) lie outside a data window."""
+    across = (columns < data.x0) | (columns >= data.x1)
+    return np.asarray(across | (rows < data.y0) | (rows >= data.y1), np.bool_)

@@ -14,7 +14,7 @@ from genai_fill_contract.plate import FrameRange, Window
 from genai_fill_server.engines.cleanplate.aligning import Aligner
 from genai_fill_server.engines.cleanplate.alignment import Alignment, Target
 from genai_fill_server.engines.cleanplate.artist_motion import ArtistMotion, camera_motion
-from genai_fill_server.engines.cleanplate.borders import Border, data_window
+from genai_fill_server.engines.cleanplate.borders import Border, bars, data_window, outside
 from genai_fill_server.engines.cleanplate.choice import (
     Candidate,
     best_frames,
@@ -266,6 +266,10 @@ class Borrower:
         gathered = self._gathered(target, aligned, lookup)
         missing = gathered.mass <= 0.0
         gathered.normalise()
+        # Beyond the frame's own data window the plate is black, and so is what stands in for it.
+        beyond = outside(data_window(self._shot, frame), holes.rows, holes.columns)
+        gathered.encoded[beyond] = 0.0
+        missing &= ~beyond
         patched.lay_over(gathered.encoded, missing, gathered.origin)
         confidence = self._confidence(aligned, lookup, missing)
         return Borrowed(
@@ -296,19 +300,21 @@ class Borrower:
         device = self.kit.device
         weights = choose(target, aligned, device, self.parallel)
         sources = [
-            source_of(self._shot, one, target.proxy.frame, self._border(one.frame, target))
+            source_of(self._shot, one, target.proxy.frame, self.border(one.frame, target))
             for one in aligned
         ]
         places = (lookup.x, lookup.y)
         return device.gather(sources, weights, places, self.proxies.factor, self.parallel)
 
-    def _border(self, frame: int, target: Target) -> Border:
-        """Return where a source is no picture.
+    def border(self, frame: int, target: Target) -> Border:
+        """Return where a frame is no picture.
 
-        Where the target has black edges, too, as letterbox bars, black is what belongs there.
+        Where the target has black bars along its edges, as of a letterbox, black belongs there.
         """
-        proxy = self.proxies.get(frame) if target.proxy.empty is None else None
+        proxy = self.proxies.get(frame)
         empty = None if proxy is None else proxy.empty
+        if empty is not None and target.proxy.empty is not None:
+            empty = empty & ~bars(target.proxy.empty, target.proxy.hole)
         return Border(data_window(self._shot, frame), empty, self.proxies.factor)
 
     def parallel(self, jobs: Sequence[Callable[[], T]]) -> list[T]:

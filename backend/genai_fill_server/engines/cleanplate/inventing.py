@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from genai_fill_contract.plate import Window
 from genai_fill_server.engines.cleanplate.alignment import Way, align
-from genai_fill_server.engines.cleanplate.borders import close_outside, data_window
+from genai_fill_server.engines.cleanplate.borders import Border, data_window
 from genai_fill_server.engines.cleanplate.borrowing import Borrowed, Borrower, region_window
 from genai_fill_server.engines.cleanplate.description import Detail, Direction
 from genai_fill_server.engines.cleanplate.encoding import Floats, encode, without_broken
@@ -196,8 +196,9 @@ class Inventor:
             gain = borrowed.lookup.of_half().read(alignment.gain(), missing)
         offset = np.array([key.window.x0, key.window.y0], np.float32)
         # From a frame that may give no pixels only what was invented is taken over.
-        closed = np.zeros_like(key.invented) if self._may_give(key, borrowed) else ~key.invented
-        blocked = closed.view(np.uint8)
+        closed = np.full_like(key.invented, not self._may_give(key, borrowed))
+        self._borrower.border(key.frame, borrowed.target).close(closed, key.window)
+        blocked = (closed & ~key.invented).view(np.uint8)
         sampled = partial(self._kit.device.sampled, key.encoded, blocked)
         pieces = self._borrower.parallel(
             [partial(sampled, place[part] - offset) for part in parts(len(place))]
@@ -229,7 +230,6 @@ class Inventor:
         unknown = hole_of(self._shot.matte(borrowed.frame, at))
         if broken is not None:
             unknown |= broken
-        close_outside(unknown, window, data_window(self._shot, borrowed.frame))
         picture = np.empty_like(pixels)
 
         def encode_band(rows: slice) -> None:
@@ -239,6 +239,8 @@ class Inventor:
         rows, columns = borrowed.holes.rows - window.y0, borrowed.holes.columns - window.x0
         picture[rows, columns] = encoded
         unknown[rows, columns] = missing
+        data, empty = data_window(self._shot, borrowed.frame), borrowed.target.proxy.empty
+        Border(data, empty, self._borrower.proxies.factor).close(unknown, window)
         return _Scene(window, picture, unknown)
 
     def _invent(self, borrowed: Borrowed, scene: _Scene, encoded: Floats, missing: Mask) -> Floats:
