@@ -24,6 +24,11 @@ from genai_fill_server.engines.cleanplate.weighing_kernels import label, lower_m
 
 UNUSABLE = np.float32(1e3)
 _TIME_COST = 0.006
+_MOVED_LIGHT_COST = 0.12
+"""What a frame of distance costs, in stops, where light moved. With less than half of that far
+sources win again; with twice as much near ones win that are wrong."""
+
+_AS_GOOD, _SHADES_APART = np.float32(0.2), (np.float32(0.1), np.float32(0.3))
 _BLUR_COST = 0.5
 
 _ODD_MOST = np.float32(0.15)
@@ -86,7 +91,8 @@ def costs(
     target: Target, aligned: Sequence[Alignment], device: Device, run: Runner = one_by_one
 ) -> Floats:
     """Return the cost of each source at each pixel, (n, h, w), in stops of error."""
-    away = _disagreement(aligned, device, run)
+    shades = run([partial(_shade_of, source) for source in aligned])
+    away = _disagreement(aligned, shades, device, run)
     hidden = _hidden(aligned, run)
     price = np.empty((len(aligned), *aligned[0].levels.shape), np.float32)
 
@@ -101,14 +107,40 @@ def costs(
         price[index] = own
 
     run([partial(add_up, index) for index in range(len(aligned))])
+    moved = _moved_light(price, shades)
+
+    def hold_to_near(index: int) -> None:
+        distance = abs(aligned[index].frame - target.proxy.frame)
+        price[index] += np.float32(_MOVED_LIGHT_COST * distance) * moved
+
+    run([partial(hold_to_near, index) for index in range(len(aligned))])
     return price
+
+
+def _moved_light(price: Floats, shades: Sequence[Floats]) -> Floats:
+    """Return from 0 to 1 where light moved between sources (n, h, w) that cost as good as the same.
+
+    They show the same thing under other light: a shadow or a highlight wandered over it. What
+    is round the hole need not tell which is right, but light moves steadily: the nearest in time.
+    """
+    as_good = price < price.min(axis=0) + _AS_GOOD
+    least = np.full(price.shape[1:], np.inf, np.float32)
+    most = np.full(price.shape[1:], -np.inf, np.float32)
+    for own, shade in zip(as_good, shades, strict=True):
+        np.minimum(least, shade, out=least, where=own)
+        np.maximum(most, shade, out=most, where=own)
+    apart = _blurred((most - least) / np.float32(LEVELS_PER_STOP), _NEIGHBOUR_PX)
+    low, high = _SHADES_APART
+    return np.asarray(np.clip((apart - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def _blurred(plane: Floats, px: int) -> Floats:
     return np.asarray(cv2.blur(plane, (2 * px + 1, 2 * px + 1)), np.float32)
 
 
-def _disagreement(aligned: Sequence[Alignment], device: Device, run: Runner) -> list[Floats]:
+def _disagreement(
+    aligned: Sequence[Alignment], shades: Sequence[Floats], device: Device, run: Runner
+) -> list[Floats]:
     """Return for each source how far (stops) it stands from what others say, smoothed.
 
     Sources are compared within one plane: on the right one all frames show the same thing
@@ -118,7 +150,9 @@ def _disagreement(aligned: Sequence[Alignment], device: Device, run: Runner) -> 
     """
     away: list[Floats] = [np.zeros(0, np.float32)] * len(aligned)
     several = len({a.plane for a in aligned}) > 1
-    bare = run([partial(_without_shade, source) for source in aligned])
+    # A shadow that wanders sets the one source that has it right apart from all others; a
+    # wrong place does that to edges and texture, too. So most of what varies slowly is left out.
+    bare = [one.levels - _SHADE_SHARE * shade for one, shade in zip(aligned, shades, strict=True)]
     for plane in sorted({a.plane for a in aligned}):
         own = [i for i, a in enumerate(aligned) if a.plane == plane]
         levels = np.stack([bare[i] for i in own])
@@ -135,16 +169,12 @@ def _disagreement(aligned: Sequence[Alignment], device: Device, run: Runner) -> 
     return away
 
 
-def _without_shade(source: Alignment) -> Floats:
-    """Return a source's levels less most of what varies slowly.
-
-    A shadow that wanders sets the one source that has it right apart from all others; a
-    wrong place does that to edges and texture, too.
-    """
+def _shade_of(source: Alignment) -> Floats:
+    """Return what varies slowly of a source's levels, (h, w)."""
     shown = source.usable.astype(np.float32)
     mass = np.maximum(_blurred(shown, _SHADE_PX), np.float32(1e-2))
     shade = _blurred(np.asarray(source.levels * shown, np.float32), _SHADE_PX) / mass
-    return np.asarray(source.levels - _SHADE_SHARE * shade, np.float32)
+    return np.asarray(shade, np.float32)
 
 
 def apart(levels: Floats, usable: Mask, several: bool, run: Runner = one_by_one) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from genai_fill_server.engines.cleanplate.alignment import Alignment
 from genai_fill_server.engines.cleanplate.devices.numba_device import NumbaDevice
+from genai_fill_server.engines.cleanplate.encoding import LEVELS_PER_STOP
 from genai_fill_server.engines.cleanplate.weighing import (
     NEIGHBOUR_COST,
     PLANE_COST,
@@ -174,3 +176,45 @@ def test_the_odd_one_stands_apart_and_one_alone_is_in_between():
     assert away[0, 15, 5] == pytest.approx(0.0, abs=1e-6)
     assert away[2, 15, 5] == pytest.approx(2.0, rel=1e-4)
     assert away[0, 15, 28] == pytest.approx(0.1)
+
+
+SHADOWED = (slice(70, 82), slice(80, 100))
+
+
+def wandering(shadow_stops, near_error=0.02):
+    """Sources 1, 5, 6 and 8 frames away; in all but the nearest a shadow lies in the hole.
+
+    The nearest is a little worse round the hole, as grain makes any of them.
+    """
+    random = np.random.default_rng(4)
+    texture = 120 + 8 * random.standard_normal((HEIGHT, WIDTH)).astype(np.float32)
+    texture = cv2.GaussianBlur(texture, (0, 0), 1.5)
+    sources = []
+    for frame in (8, 12, 13, 15):
+        levels = texture.copy()
+        if frame != 8:
+            lit = np.zeros_like(levels)
+            lit[SHADOWED] = shadow_stops * LEVELS_PER_STOP
+            levels -= cv2.GaussianBlur(lit, (0, 0), 1.0)
+        error = np.full_like(levels, near_error if frame == 8 else 0.0)
+        sources.append(replace(source(frame, levels), error=error))
+    return sources
+
+
+def nearest_share(sources):
+    """Return the share of the shadowed place that is taken from the nearest source."""
+    weights = choose(TargetWithHole(), sources, NumbaDevice())
+    return float(weights[0][SHADOWED].mean())
+
+
+@pytest.mark.parametrize("stops", [0.7, 1.5, -0.7])
+def test_where_a_shadow_wanders_the_nearest_in_time_has_it_right(stops):
+    assert nearest_share(wandering(stops)) > 0.9
+
+
+def test_where_nothing_moves_what_is_nearest_is_not_taken_for_right():
+    assert nearest_share(wandering(0.0, near_error=0.1)) < 0.1
+
+
+def test_a_near_source_that_shows_something_else_is_not_taken_for_light():
+    assert nearest_share(wandering(0.7, near_error=0.6)) < 0.1
