@@ -135,7 +135,7 @@ def test_an_stmap_that_tells_too_little_is_left_to_the_estimate(count, scattered
     proxies = Proxies(shot, QuietWatch(), NumbaDevice(), 16)
     artist = ArtistMotion(shot, proxies)
     assert artist.place(Target.of(proxies.get(1001), Region(90, 50, 150, 110)), 1003) is None
-    (engine,) = create({"threads": 1})
+    (engine,) = create({"worker.threads": 1})
     job = EngineJob(seeds=(1,), options=engine.description.resolve({}))
     for made in engine.fill(shot, job, QuietWatch()):
         assert np.isfinite(made.pixels).all()
@@ -177,7 +177,7 @@ def test_a_patch_is_carried_over_a_blank_plate_by_the_artists_motion(kind):
     point = scene.centre(1003) + np.array([5, -6])
     patch = dots_at(shape, [point], over=np.full((*shape, 3), 0.3, np.float32))
     given = {InputRole.PATCH: {1003: (patch, scene.matte(1003))}, **GIVEN[kind](scene)}
-    (engine,) = create({"threads": 1})
+    (engine,) = create({"worker.threads": 1})
     engine.prepare(QuietWatch())
     job = EngineJob(seeds=(1,), options=engine.description.resolve({}))
     worst = 0.0
@@ -190,7 +190,7 @@ def test_a_patch_is_carried_over_a_blank_plate_by_the_artists_motion(kind):
 def test_pixels_are_borrowed_along_the_artists_motion():
     scene = KnownMotion(frames=10, slide_px=(9.0, 0.0))
     shot = scene.shot().with_inputs(GIVEN["both"](scene))
-    (engine,) = create({"threads": 1})
+    (engine,) = create({"worker.threads": 1})
     engine.prepare(QuietWatch())
     job = EngineJob(seeds=(1,), options=engine.description.resolve({}))
     for made in engine.fill(shot, job, QuietWatch()):

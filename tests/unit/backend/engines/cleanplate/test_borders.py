@@ -30,7 +30,7 @@ def shot_and_mattes(pan):
 def first_frame(plates, mattes, **more):
     shot = ArrayShot(plates, mattes, frames=FrameRange(1001, 1001), **more)
     job = EngineJob((1,), options={"report_layers": True})
-    (frame,) = create({"threads": 2})[0].fill(shot, job, QuietWatch())
+    (frame,) = create({"worker.threads": 2})[0].fill(shot, job, QuietWatch())
     return frame
 
 

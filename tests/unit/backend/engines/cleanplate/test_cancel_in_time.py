@@ -126,7 +126,7 @@ def two_stills() -> ArrayShot:
 
 
 def test_the_bar_moves_while_a_frame_is_invented_and_never_back():
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     watch = ToldWatch()
 
     list(engine.fill(two_stills(), EngineJob(seeds=(1,)), watch))
@@ -140,10 +140,10 @@ def test_the_bar_moves_while_a_frame_is_invented_and_never_back():
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_fill_can_be_cancelled_anywhere_while_it_invents(share):
     counted = QuietWatch()
-    list(create({"threads": 2})[0].fill(two_stills(), EngineJob(seeds=(1,)), counted))
+    list(create({"worker.threads": 2})[0].fill(two_stills(), EngineJob(seeds=(1,)), counted))
     watch = QuietWatch(int(share * counted.checks))
 
     with pytest.raises(FillCancelled):
-        list(create({"threads": 2})[0].fill(two_stills(), EngineJob(seeds=(1,)), watch))
+        list(create({"worker.threads": 2})[0].fill(two_stills(), EngineJob(seeds=(1,)), watch))
 
     assert watch.checks == int(share * counted.checks) + 1

@@ -45,7 +45,7 @@ class ScrollingShot(ArrayShot):
 @pytest.fixture(scope="module")
 def held() -> dict[str, np.ndarray]:
     """MiB of arrays held after each frame, the peak while each was made, and what was invented."""
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     engine.prepare(QuietWatch())
     job = EngineJob(
         (1,),

@@ -58,7 +58,7 @@ def _hostile():
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_hostile_shot_is_filled_and_the_rest_untouched(name):
     plates, mattes = _hostile()[name]
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
 
     frames = list(engine.fill(ArrayShot(plates, mattes), EngineJob(seeds=(1,)), QuietWatch()))
 
@@ -77,7 +77,7 @@ def test_frames_of_which_nothing_is_known_are_named_in_the_log(exemplar):
     watch = QuietWatch()
     job = EngineJob((1, 2), options={"exemplar": exemplar})
 
-    frames = list(create({"threads": 2})[0].fill(source, job, watch))
+    frames = list(create({"worker.threads": 2})[0].fill(source, job, watch))
 
     assert all((frame.pixels == 0.0).all() for frame in frames)
     (line,) = [line for line in watch.lines if "Black inside the matte" in line]
@@ -90,7 +90,7 @@ def test_nothing_is_said_of_black_where_something_is_known():
     watch = QuietWatch()
 
     source = ArrayShot(shot.plates[:1], shot.mattes[:1])
-    list(create({"threads": 2})[0].fill(source, EngineJob((1,)), watch))
+    list(create({"worker.threads": 2})[0].fill(source, EngineJob((1,)), watch))
 
     assert not any("Black" in line for line in watch.lines)
 
@@ -102,7 +102,7 @@ def test_a_narrow_strip_of_one_neighbour_fills_a_frame_under_its_whole_matte(mot
     mattes = np.ones_like(shot.mattes)
     mattes[3, :, 100 : 100 + columns] = 0.0
     source = ArrayShot(shot.plates, mattes, frames=FrameRange(1001, 1001))
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob((1,), options={"motion": motion})
 
     (frame,) = engine.fill(source, job, QuietWatch())
@@ -116,7 +116,7 @@ def test_frames_that_are_not_on_disk_are_passed_over():
     source = ArrayShot(
         shot.plates, shot.mattes, missing=frozenset({1004}), frames=FrameRange(1001, 1003)
     )
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob(seeds=(1,), options={"report_layers": True})
 
     for frame in engine.fill(source, job, QuietWatch()):
@@ -127,7 +127,7 @@ def test_frames_that_are_not_on_disk_are_passed_over():
 @pytest.mark.parametrize("window", [Window(30, 20, 90, 70), Window(-30, -10, 70, 120)])
 def test_the_crop_is_what_comes_back(window):
     shot = base()
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
 
     whole = list(engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob((1,)), QuietWatch()))
     frames = list(
@@ -146,7 +146,7 @@ def test_the_crop_is_what_comes_back(window):
 
 def test_an_offset_plate_window_changes_nothing():
     shot = base()
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
 
     here = list(engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob((1,)), QuietWatch()))
     there = ArrayShot(shot.plates, shot.mattes, origin=(-7, 13))
@@ -161,7 +161,7 @@ def test_an_offset_plate_window_changes_nothing():
 def test_every_choice_of_options_fills(motion, detail):
     shot = base()
     options = {"motion": motion, "detail": detail, "match_lighting": False, "exemplar": False}
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
 
     frames = list(
         engine.fill(
@@ -184,7 +184,7 @@ def test_an_unknown_option_is_refused():
 
 def test_a_still_is_completed_with_texture_not_blur():
     shot = known_shot(frames=1, radius=20.0)
-    engine = create({"threads": 1})[0]
+    engine = create({"worker.threads": 1})[0]
 
     frame = next(
         iter(engine.fill(ArrayShot(shot.plates, shot.mattes), EngineJob((4,)), QuietWatch()))

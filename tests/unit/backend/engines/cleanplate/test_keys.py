@@ -18,7 +18,7 @@ MAGENTA = (3.0, 0.0, 3.0)
 
 def filled(shot, done=(), **options):
     job = EngineJob((1,), options=options, done=(frozenset(done),))
-    frames = create({"threads": 2})[0].fill(shot, job, QuietWatch())
+    frames = create({"worker.threads": 2})[0].fill(shot, job, QuietWatch())
     return {frame.frame: frame.pixels for frame in frames}
 
 

@@ -13,7 +13,7 @@ from tests.fakes.known_answers import KnownShot, known_shot, picture, psnr_db, t
 
 
 def fill(shot: KnownShot, **options) -> np.ndarray:
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     watch = QuietWatch()
     engine.prepare(watch)
     job = EngineJob(seeds=(1,), options=options)
@@ -105,7 +105,7 @@ def test_a_sudden_cut_is_not_crossed():
     shot = KnownShot(
         *[np.concatenate([a, b]) for a, b in zip(_parts(first), _parts(second), strict=True)]
     )
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob(seeds=(1,), options={"report_layers": True})
 
     for frame in engine.fill(ArrayShot(shot.plates, shot.mattes), job, QuietWatch()):
@@ -120,7 +120,7 @@ def _parts(shot: KnownShot):
 
 def test_looking_before_only_takes_nothing_from_after():
     shot = known_shot(pan=(2.0, 0.0))
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     job = EngineJob(seeds=(1,), options={"report_layers": True, "direction": "before"})
 
     for frame in engine.fill(ArrayShot(shot.plates, shot.mattes), job, QuietWatch()):
@@ -129,7 +129,7 @@ def test_looking_before_only_takes_nothing_from_after():
 
 def test_layers_tell_real_from_invented():
     shot = known_shot(frames=6, speed=0.0)
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     watch = QuietWatch()
     job = EngineJob(seeds=(1,), options={"report_layers": True})
 

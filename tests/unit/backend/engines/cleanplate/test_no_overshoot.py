@@ -57,7 +57,7 @@ CASES = [("none", 28), ("none", 47), ("none", 95), ("dense", 96), ("homography",
 def test_layers_that_slide_over_each_other_lend_no_light(motion, seed):
     plates, mattes = sliding(seed)
     shot = ArrayShot(plates, mattes, frames=FrameRange(1003, 1003))
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
 
     job = EngineJob((1,), options={"motion": motion})
     (frame,) = engine.fill(shot, job, QuietWatch())
@@ -99,7 +99,7 @@ def test_a_flash_of_three_stops_is_followed_into_the_hole():
     shot = known_shot(frames=9, pan=(2.6, 0.4), grain=0.02)
     plates = shot.plates.copy()
     plates[4] *= 8.0
-    engine = create({"threads": 2})[0]
+    engine = create({"worker.threads": 2})[0]
     flash = ArrayShot(plates, shot.mattes, frames=FrameRange(1005, 1005))
 
     (frame,) = engine.fill(flash, EngineJob((1,)), QuietWatch())
@@ -199,7 +199,7 @@ def test_light_that_grows_across_a_wall_flattens_no_grain(wall, light):
     shot = ArrayShot(np.array(plates), np.array(mattes), frames=FrameRange(1003, 1003))
     job = EngineJob((1,), options={"motion": "none"})
 
-    (made,) = create({"threads": 2})[0].fill(shot, job, QuietWatch())
+    (made,) = create({"worker.threads": 2})[0].fill(shot, job, QuietWatch())
 
     hole = made.pixels[mattes[2] > 0]
     assert (hole == hole.max(axis=0)).any(axis=1).sum() <= 3

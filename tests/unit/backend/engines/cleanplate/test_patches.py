@@ -15,7 +15,7 @@ PAINT = 1005
 
 
 def fill(shot, done=(), watch=None, **options):
-    (engine,) = create({"threads": 1})
+    (engine,) = create({"worker.threads": 1})
     watch = watch or QuietWatch()
     engine.prepare(watch)
     job = EngineJob(seeds=(7,), options=engine.description.resolve(options), done=done)
@@ -125,7 +125,7 @@ def test_a_patch_goes_past_frames_that_are_missing():
     shot = scene.shot(missing=frozenset({1003})).with_inputs(
         {InputRole.PATCH: {PAINT: painted(scene)}}
     )
-    (engine,) = create({"threads": 1})
+    (engine,) = create({"worker.threads": 1})
     from genai_fill_server.engines.cleanplate.description import CleanPlateOptions
     from genai_fill_server.engines.cleanplate.outfit import on_cpu
     from genai_fill_server.engines.cleanplate.run import ShotRun

@@ -17,7 +17,7 @@ FRAMES = range(1001, 1009)
 def told(shot, scratch, done=()):
     watch = QuietWatch()
     job = EngineJob((1,), done=(frozenset(done),), scratch_dir=str(scratch))
-    list(create({"threads": 1})[0].fill(shot, job, watch))
+    list(create({"worker.threads": 1})[0].fill(shot, job, watch))
     return watch.notes["cleanplate"], watch.lines
 
 
