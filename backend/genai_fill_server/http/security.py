@@ -125,13 +125,14 @@ def require_same_machine(client: str, here: str) -> None:
     """Raise `ForbiddenOrigin` unless ``client`` is this machine.
 
     ``client`` is the address that a request came from, ``here`` the one it was sent to: from
-    the machine itself they are the same, or the first is loopback.
+    the machine itself they are the same, or the first is loopback. No address at all is
+    nobody we know.
     """
     try:
-        if client == here or ipaddress.ip_address(client).is_loopback:
+        if client and (client == here or ipaddress.ip_address(client).is_loopback):
             return
     except ValueError:
-        pass  # no address at all is nobody we know
+        pass  # not an address
     raise ForbiddenOrigin(
         "The backend is stopped from its own machine only.",
         hint="Run 'genai-fill stop' there, as the user who started it.",

@@ -80,6 +80,9 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # A client says where it comes from by its connection, and never by a header: what
+            # is asked from this machine only would be open to any other.
+            proxy_headers=False,
             timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
         )
         self._server = _Server(config, on_listening, on_stopping)

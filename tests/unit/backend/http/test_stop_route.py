@@ -50,9 +50,12 @@ def test_another_machine_may_not_even_with_the_token(client):
     assert stops == []
 
 
-def test_an_address_that_is_none_is_not_this_machine():
+@pytest.mark.parametrize(
+    ("client", "here"), [("testclient", "10.0.0.1"), ("", "10.0.0.1"), ("", "")]
+)
+def test_an_address_that_is_none_is_not_this_machine(client, here):
     with pytest.raises(ForbiddenOrigin):
-        require_same_machine("testclient", "10.0.0.1")
+        require_same_machine(client, here)
 
 
 class OlderBackend:
