@@ -9,6 +9,9 @@ import nuke
 from genai_fill.nuke_host.fill_nodes import is_fill_node
 from genai_fill.nuke_host.graph import MATTE, PLATE
 
+# Each of their views is another picture, whatever was picked above them.
+_JOINING = frozenset({"JoinViews", "ShuffleViews"})
+
 
 def script_views() -> tuple[str, ...]:
     """Return the names of the script's views; never none."""
@@ -41,7 +44,10 @@ def needs_one_view(node: Any) -> tuple[str, ...]:
 
 
 def _picked_views(source: Any) -> tuple[str, ...] | None:
-    """Return the views that OneViews pick above ``source``; None if a way up has none."""
+    """Return the views that OneViews pick above ``source``.
+
+    None if a way up has none, or comes to where views are put together before it.
+    """
     found: dict[str, None] = {}
     seen: set[str] = set()
     waiting = [source]
@@ -55,6 +61,8 @@ def _picked_views(source: Any) -> tuple[str, ...] | None:
         picked = _picked_view(node)
         if picked:
             found[picked] = None
+        elif node.Class() in _JOINING:
+            return None
         else:
             waiting += _above(node) or [None]
     return tuple(found)

@@ -99,6 +99,36 @@ def test_a_one_view_that_does_not_pick_the_whole_picture_does_not_count(tmp_path
         assert "before its plate," in refused(session, Wired()).hint
 
 
+def eyes_joined(session, plate, matte):
+    """Both inputs, each put together again from its two eyes."""
+    for source in (plate, matte):
+        yield session.nuke.nodes.JoinViews(inputs=[one(session, source, eye) for eye in EYES])
+
+
+def test_eyes_that_were_joined_again_differ_however_they_were_picked(tmp_path):
+    with stereo(tmp_path) as (session, node, plate, matte):
+        for number, joined in enumerate(eyes_joined(session, plate, matte)):
+            node.setInput(number, session.nuke.nodes.Dot(inputs=[joined]))
+        assert "before its plate and matte," in refused(session, Wired()).hint
+
+
+def test_shuffled_views_differ_whatever_was_picked_above_them(tmp_path):
+    with stereo(tmp_path) as (session, node, plate, matte):
+        node.setInput(0, session.nuke.nodes.ShuffleViews(inputs=[one(session, plate)]))
+        node.setInput(1, one(session, matte))
+        assert "before its plate," in refused(session, Wired()).hint
+
+
+def test_one_view_below_joined_eyes_picks_one_of_them(tmp_path):
+    with stereo(tmp_path) as (session, node, plate, matte):
+        for number, joined in enumerate(eyes_joined(session, plate, matte)):
+            node.setInput(number, one(session, joined, "right"))
+        app = Wired()
+        assert fill(session, app) is None
+        (request,) = app.backend.requests
+        assert (request.plate.view, request.matte.view) == ("right", "right")
+
+
 def test_one_eye_is_filled_and_the_other_stays_bit_for_bit(tmp_path):
     with stereo(tmp_path) as (session, node, plate, matte):
         app = Wired()
