@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,12 @@ _FORM: Mapping[str, tuple[str, type]] = {
     "context_px": ("context_px", int),
 }
 FORM_KNOBS = frozenset(knob for knob, _ in _FORM.values())
+_TCL = re.compile(r"\[|\$(?:[A-Za-z0-9_{]|::)")
+_ESCAPE = re.compile(r"\\([\]$])")
+_OF_WINDOWS = re.compile(r"[A-Za-z]:\\|\\\\")
+_SLASHES = (
+    "Write it with / and not \\; a bracket or $ that belongs to the name needs a \\ before it."
+)
 
 
 def read_value(node: Any, name: str, default: Any) -> Any:
@@ -192,15 +199,20 @@ def show_engine(node: Any) -> None:
 
 
 def read_output_directory(node: Any) -> str:
-    """Return the output folder, evaluated where it holds TCL; a frame token stays one.
+    r"""Return the output folder, evaluated where it holds TCL; a frame token stays one.
 
-    Only what holds a bracket or a variable goes through TCL: elsewhere a backslash may be one
-    of Windows. Fields like ``{script_dir}`` come out as they are, to be filled in afterwards.
+    Elsewhere a backslash may be one of Windows, and a $ the end of a hidden share's name:
+    without TCL nothing but ``\]`` and ``\$`` is an escape, and in a path of Windows not even
+    these. Fields like ``{script_dir}`` come out as they are, to be filled in afterwards.
     Raises `ConfigError` when it cannot be evaluated, or comes to nothing.
     """
     text = str(read_value(node, "output_directory", "")).strip()
-    if not set(text) & set("[$"):
-        return text
+    of_windows = _OF_WINDOWS.match(text) is not None
+    if not _TCL.search(text):
+        return text if of_windows else _ESCAPE.sub(r"\1", text)
+    if of_windows:
+        # TCL would read each backslash as an escape, and make it another folder without a word.
+        raise _not_evaluated(node, text, "its backslashes are escapes in TCL", _SLASHES)
     knob = node["output_directory"]
     try:
         evaluated = str(knob.getEvaluatedValue() or "").strip()
@@ -213,10 +225,11 @@ def read_output_directory(node: Any) -> str:
     return evaluated
 
 
-def _not_evaluated(node: Any, text: str, why: str) -> ConfigError:
+def _not_evaluated(node: Any, text: str, why: str, hint: str = "") -> ConfigError:
     return ConfigError(
         f"The output directory {text!r} of {node.fullName()} cannot be evaluated: {why}.",
-        hint="Correct the TCL in it; a bracket or $ that belongs to the name needs a \\ before it.",
+        hint=hint
+        or "Correct the TCL in it; a bracket or $ that belongs to the name needs a \\ before it.",
     )
 
 

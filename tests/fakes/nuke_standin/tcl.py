@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 HARMLESS = {"value", "knob", "exists", "frame", "file", "getenv", "expr", "numvalue"}
+_VARIABLE = re.compile(r"\$(?:\{([^}]*)\}?|((?:[A-Za-z0-9_]|::)+))")
 
 
 class TclError(RuntimeError):
@@ -132,8 +133,10 @@ def substitute(text: str, core: NodeCore | None, node_expression: Callable[[str]
             end = end_of_brackets(text, index)
             out.append(command(text[index + 1 : end - 1], core, node_expression))
             index = end
-        elif char == "$" and (found := re.compile(r"\$\{?(\w+)\}?").match(text, index)):
-            out.append(_variable(found[1], core))
+        elif char == "$" and (found := _VARIABLE.match(text, index)):
+            if found[0].startswith("${") and not found[0].endswith("}"):
+                raise TclError("missing close-brace for variable name")
+            out.append(_variable(found[1] or found[2] or "", core))
             index = found.end()
         else:
             out.append(char)

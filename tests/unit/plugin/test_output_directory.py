@@ -26,6 +26,11 @@ def folder(session, app):
         ("{script_dir}/[getenv SHOT]", "{at}/sh010"),
         ("{script_dir}/a\\[1\\]", "{at}/a[1]"),
         ("{script_dir}/fills", "{at}/fills"),
+        ("{script_dir}/b$/c", "{at}/b$/c"),
+        ("{script_dir}/b\\$/c", "{at}/b$/c"),
+        ("{script_dir}/b\\$HOME", "{at}/b$HOME"),
+        ("{script_dir}/b\\]/c", "{at}/b]/c"),
+        ("{script_dir}/projects$/[getenv SHOT]", "{at}/projects$/sh010"),
     ],
 )
 def test_tcl_is_evaluated_and_our_fields_are_filled_in(tmp_path, monkeypatch, typed, means):
@@ -53,6 +58,9 @@ def test_what_fields_stand_for_never_reaches_tcl(tmp_path):
         ("/fills/[value nothing.name]", "There is no knob"),
         ("/fills/[getenv", "missing close-bracket"),
         ("/fills/$shot", "no such variable"),
+        ("/fills/${shot}", "no such variable"),
+        ("/fills/$::shot", "no such variable"),
+        ("/fills/${shot", "missing close-brace"),
         ("[getenv NOTHING]", "comes to nothing"),
     ],
 )
@@ -78,8 +86,40 @@ def test_a_frame_token_is_refused_and_not_taken_for_the_current_frame(tmp_path):
         assert "####" in error.message
 
 
-def test_a_windows_path_without_tcl_keeps_its_backslashes(tmp_path):
+def place(node):
+    return Wired().host.output_directory(node["fill_uuid"].value())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        r"C:\shots\new",
+        r"\\server\projects$\fills",
+        r"S:\takes$\x",
+        r"S:\takes\$",
+        r"S:\takes\]old",
+        "//server/projects$/fills",
+        "/a/b$/c",
+        "/a/b$",
+        "/a/b]/c",
+    ],
+)
+def test_a_folder_without_tcl_is_the_one_that_was_typed(tmp_path, typed):
     with comp(tmp_path) as (_, node):
-        node["output_directory"].setValue(r" C:\shots\new ")
+        node["output_directory"].setValue(f" {typed} ")
+        assert place(node) == typed
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [r"S:\takes\[getenv SHOT]", r"S:\takes\$old", r"\\server\a[1]", r"\\server\p$\[getenv SHOT]"],
+)
+def test_backslashes_of_windows_beside_tcl_are_refused_and_never_another_folder(tmp_path, typed):
+    with comp(tmp_path) as (session, node):
+        node["output_directory"].setValue(typed)
         app = Wired()
-        assert app.host.output_directory(node["fill_uuid"].value()) == r"C:\shots\new"
+        error = run(session, app)
+        assert error.code == "config_invalid"
+        assert "escapes in TCL" in error.message
+        assert "with / and not" in error.hint
+        assert app.backend.requests == []
