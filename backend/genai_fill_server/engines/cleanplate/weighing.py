@@ -24,9 +24,9 @@ from genai_fill_server.engines.cleanplate.weighing_kernels import label, lower_m
 
 UNUSABLE = np.float32(1e3)
 _TIME_COST = 0.006
-_MOVED_LIGHT_COST = 0.12
+_MOVED_LIGHT_COST = 0.15
 """What a frame of distance costs, in stops, where light moved. With less than half of that far
-sources win again; with twice as much near ones win that are wrong."""
+sources win again; with a third more near ones win that are wrong."""
 
 _AS_GOOD, _SHADES_APART = np.float32(0.2), (np.float32(0.1), np.float32(0.3))
 _BLUR_COST = 0.5
