@@ -39,6 +39,9 @@ _PART_PX = 1 << 18
 LEAST_WEIGHT = 0.05
 SHADE, HIGHLIGHT = np.float32(np.log1p(0.25 / 0.02)), np.float32(np.log1p(1.0 / 0.02))
 LAMP_STOPS = np.float32(2.0)
+FEW = 1 << 13
+"""How many pixels of a hole tell its middle."""
+
 _TABLE = lanczos_table()
 
 
@@ -287,7 +290,8 @@ def within_reason(encoded: Floats, gain: Floats, found: Mask, run: Runner = one_
     gains, colours = gain[found], encoded[found]
     usual = np.maximum(np.median(gains, axis=0).astype(np.float32), np.float32(0.0))
     most = brightened(colours.max(axis=0), usual)
-    middle = np.median(colours, axis=0).astype(np.float32)
+    some = colours[:: max(1, len(colours) // FEW)]
+    middle = np.median(some, axis=0).astype(np.float32)
     most = np.maximum(most, brightened(middle, gains.max(axis=0) + LAMP_STOPS))
     least = np.minimum(brightened(colours.min(axis=0), usual), np.float32(0.0))
     most = np.maximum(most, least)

@@ -23,6 +23,7 @@ from genai_fill_server.engines.cleanplate.devices.torch_samples import (
 )
 from genai_fill_server.engines.cleanplate.encoding import Bytes, Floats
 from genai_fill_server.engines.cleanplate.transfer import (
+    FEW,
     HIGHLIGHT,
     LAMP_STOPS,
     LEAST_WEIGHT,
@@ -158,7 +159,9 @@ def _lit(encoded: Tensor, gain: Tensor) -> Tensor:
     """Apply a gain as `transfer.within_reason` does, to samples that all exist."""
     usual = _median(gain).clamp(min=0.0)
     most = brightened(encoded.amax(dim=0), usual)
-    free = brightened(_median(encoded), gain.amax(dim=0) + float(LAMP_STOPS))
+    free = brightened(
+        _median(encoded[:: max(1, len(encoded) // FEW)]), gain.amax(dim=0) + float(LAMP_STOPS)
+    )
     most = torch.maximum(most, free)
     least = brightened(encoded.amin(dim=0), usual).clamp(max=0.0)
     lit = brightened(encoded, gain)
